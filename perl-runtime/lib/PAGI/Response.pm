@@ -1,0 +1,626 @@
+package PAGI::Response;
+
+use strict;
+use warnings;
+
+use Carp qw(croak);
+use Encode ();
+use Future;
+use Future::AsyncAwait;
+use JSON::MaybeXS ();
+use PAGI::Headers;
+use Scalar::Util qw(blessed);
+
+my $JSON = JSON::MaybeXS->new(utf8 => 1, canonical => 1, allow_nonref => 1, convert_blessed => 1);
+
+sub new {
+    my ($class, $scope, $send) = @_;
+    croak 'scope must be a hashref' if defined $scope && ref $scope ne 'HASH';
+    my $self = bless { _headers => PAGI::Headers->new }, $class;
+    $self->{scope} = $scope if $scope;
+    # Release 0.001 passed $send here and awaited the body method; see "Awaiting a response"
+    $self->{send} = $send if ref $send eq 'CODE';
+    return $self;
+}
+
+# Body methods work on an object or, called on the class, make one.
+sub _self { ref $_[0] ? $_[0] : $_[0]->new }
+
+# --- status and headers
+
+sub status {
+    my ($self, $code) = @_;
+    return defined $self->{_status} ? $self->{_status} : 200 if @_ < 2;
+    croak 'Status must be a number between 100-599'
+        unless defined $code && $code =~ /\A[0-9]+\z/ && $code >= 100 && $code <= 599;
+    $self->{_status} = $code + 0;
+    return $self;
+}
+
+sub status_try {
+    my ($self, $code) = @_;
+    return defined $self->{_status} ? $self : $self->status($code);
+}
+
+sub headers    { $_[0]{_headers} }
+sub header_all { $_[0]{_headers}->get_all($_[1]) }
+sub scope      { $_[0]{scope} }
+
+sub _header_name {
+    my ($name) = @_;
+    croak 'Header name is required' unless defined $name && length $name;
+}
+
+sub header {
+    my ($self, $name, $value) = @_;
+    _header_name($name);
+    return $self->{_headers}->get($name) if @_ < 3;
+    $self->{_headers}->add($name, $value);
+    return $self;
+}
+
+sub header_try {
+    my ($self, $name, $value) = @_;
+    _header_name($name);
+    $self->{_headers}->set_default($name, $value);
+    return $self;
+}
+
+sub remove_header {
+    my ($self, $name) = @_;
+    _header_name($name);
+    $self->{_headers}->remove($name);
+    return $self;
+}
+
+sub content_type {
+    my ($self, $type) = @_;
+    return $self->{_headers}->get('content-type') if @_ < 2;
+    $self->{_headers}->set('content-type', defined $type ? $type : ());
+    return $self;
+}
+
+sub content_type_try {
+    my ($self, $type) = @_;
+    $self->{_headers}->set_default('content-type', $type);
+    return $self;
+}
+
+sub has_status       { defined $_[0]{_status} ? 1 : 0 }
+sub has_header       { $_[0]{_headers}->has($_[1]) }
+sub has_content_type { $_[0]{_headers}->has('content-type') }
+
+sub has_body_source {
+    my ($self) = @_;
+    return defined $self->{_body} || $self->{_file} || $self->{_stream} ? 1 : 0;
+}
+
+sub is_sent {
+    my ($self) = @_;
+    my $connection = $self->{scope} && $self->{scope}{'pagi.connection'} or return 0;
+    croak 'pagi.connection lacks response_started (non-conforming server)'
+        unless blessed $connection && $connection->can('response_started');
+    return $connection->response_started ? 1 : 0;
+}
+
+sub cookie {
+    my ($self, $name, $value, %options) = @_;
+    my @parts = "$name=" . (defined $value ? $value : '');
+    for my $attribute ([ max_age => 'Max-Age' ], [ expires => 'Expires' ], [ path => 'Path' ], [ domain => 'Domain' ]) {
+        my ($option, $label) = @$attribute;
+        push @parts, "$label=$options{$option}" if defined $options{$option};
+    }
+    push @parts, 'Secure'   if $options{secure};
+    push @parts, 'HttpOnly' if $options{httponly};
+    push @parts, "SameSite=$options{samesite}" if defined $options{samesite};
+    $self->{_headers}->add('set-cookie', join '; ', @parts);
+    return $self;
+}
+
+sub delete_cookie {
+    my ($self, $name, %options) = @_;
+    return $self->cookie($name, '', max_age => 0, map { $_ => $options{$_} } qw(path domain));
+}
+
+sub cors {
+    my ($self, %options) = @_;
+    my $origin = defined $options{origin} ? $options{origin} : '*';
+    my $max_age = defined $options{max_age} ? $options{max_age} : 86400;
+    # browsers refuse "*" together with credentials
+    $origin = $options{request_origin}
+        if $origin eq '*' && $options{credentials} && defined $options{request_origin};
+
+    my $headers = $self->{_headers};
+    $headers->add('access-control-allow-origin', $origin)->add('vary', 'Origin');
+    $headers->add('access-control-allow-credentials', 'true') if $options{credentials};
+    my $expose = $options{expose} || [];
+    $headers->add('access-control-expose-headers', join ', ', @$expose) if @$expose;
+    if ($options{preflight}) {
+        my $methods = $options{methods} || [qw(GET POST PUT DELETE PATCH OPTIONS)];
+        my $allowed = $options{headers} || [qw(Content-Type Authorization X-Requested-With)];
+        $headers->add('access-control-allow-methods', join ', ', @$methods)
+                ->add('access-control-allow-headers', join ', ', @$allowed)
+                ->add('access-control-max-age', $max_age);
+    }
+    return $self;
+}
+
+# --- body
+
+my @COMMON_OPTIONS = qw(status content_type headers);
+
+sub _apply {
+    my ($self, $options, @own) = @_;
+    my %known = map { $_ => 1 } @COMMON_OPTIONS, @own;
+    for my $key (sort keys %$options) {
+        croak "Unknown response option '$key' (known: " . join(', ', @own, @COMMON_OPTIONS) . ')' unless $known{$key};
+    }
+    my $pairs = $options->{headers};
+    croak 'headers must be an even-length arrayref [ name => value, ... ]'
+        if defined $pairs && (ref $pairs ne 'ARRAY' || @$pairs % 2);
+
+    $self->status($options->{status})             if defined $options->{status};
+    $self->content_type($options->{content_type}) if exists $options->{content_type};
+    for (my $i = 0; $pairs && $i < @$pairs; $i += 2) {
+        $self->header($pairs->[$i], $pairs->[ $i + 1 ]);
+    }
+    return $self;
+}
+
+# A default type only where none is set; text types get the charset, JSON never has one (RFC 8259 11).
+sub _set_body {
+    my ($self, $bytes, $type, $charset) = @_;
+    $self->{_body} = $bytes;
+    return $self unless defined $type;
+
+    my $current = $self->content_type;
+    if (!defined $current) {
+        $current = $type;
+        $self->content_type($type) unless defined $charset;
+    }
+    return $self unless defined $charset;
+    $current .= "; charset=$charset"
+        unless $current =~ /charset=/i || $current =~ m{\A\s*(?:application/json|[^;\s]+\+json)\s*(?:;|\z)}i;
+    return $self->content_type($current);
+}
+
+sub _options {
+    my ($options) = @_;
+    croak 'Response options must be name => value pairs (known: ' . join(', ', @COMMON_OPTIONS) . ')' if @$options % 2;
+    return {@$options};
+}
+
+sub _utf8 { defined $_[0] ? Encode::encode('UTF-8', "$_[0]", Encode::FB_CROAK) : '' }
+
+sub text {
+    my ($self, $text, @options) = @_;
+    $self = $self->_self;
+    $self->_apply(_options(\@options)) if @options;
+    return $self->_set_body(_utf8($text), 'text/plain', 'utf-8');
+}
+
+sub html {
+    my ($self, $text, @options) = @_;
+    $self = $self->_self;
+    $self->_apply(_options(\@options)) if @options;
+    return $self->_set_body(_utf8($text), 'text/html', 'utf-8');
+}
+
+sub json {
+    my ($self, $data, @options) = @_;
+    $self = $self->_self;
+    $self->_apply(_options(\@options)) if @options;
+    return $self->_set_body($JSON->encode($data), 'application/json', 'utf-8');
+}
+
+sub send {
+    my ($self, $text, %options) = @_;
+    $self = $self->_self;
+    my $charset = defined $options{charset} ? $options{charset} : 'utf-8';
+    my $encoding = Encode::find_encoding(lc $charset eq 'utf-8' ? 'UTF-8' : $charset)
+        or croak "Unknown encoding '$charset'";
+    my $bytes = defined $text ? $encoding->encode("$text", Encode::FB_CROAK) : '';
+    return $self->_set_body($bytes, 'text/plain', $charset);
+}
+
+sub send_raw {
+    my ($self, $bytes, @options) = @_;
+    $self = $self->_self;
+    $self->_apply(_options(\@options)) if @options;
+    return $self->_set_body(defined $bytes ? $bytes : '');
+}
+
+sub empty {
+    my ($self, @options) = @_;
+    $self = $self->_self;
+    $self->_apply(_options(\@options)) if @options;
+    return $self->status_try(204)->_set_body('');
+}
+
+sub redirect {
+    my ($self, $url, $status) = @_;
+    $self = $self->_self;
+    croak 'redirect() requires a URL' unless defined $url;
+    $self->{_headers}->set('location', $url);
+    return $self->status(defined $status ? $status : 302)->_set_body('');
+}
+
+sub stream {
+    my ($self, $callback) = @_;
+    $self = $self->_self;
+    croak 'stream() requires a coderef' unless ref $callback eq 'CODE';
+    $self->{_stream} = $callback;
+    return $self;
+}
+
+sub send_file {
+    my ($self, $path, @options) = @_;
+    $self = $self->_self;
+    my $options = _options(\@options);
+    require PAGI::Response::File;
+    my $file = PAGI::Response::File->new($path, map { $_ => $options->{$_} } qw(offset length));
+    $self->_apply($options, qw(filename inline offset length));
+
+    my $headers = $self->{_headers};
+    $headers->set_default('content-type', $file->content_type);
+    $headers->set('content-length', $file->length);
+    my $disposition = $options->{inline}           ? 'inline'
+                    : defined $options->{filename} ? $file->disposition($options->{filename})
+                    :                                undef;
+    $headers->set('content-disposition', $disposition) if defined $disposition;
+    $self->{_file} = $file;
+    return $self;
+}
+
+# --- sending
+
+# Nothing has content-length with 204 (STAT-1); with 304 it would describe the other response, so only the application knows.
+sub _start_event {
+    my ($self, $length) = @_;
+    my $status = $self->status;
+    my $pairs = $self->{_headers}->to_pairs;
+    if (defined $length) {
+        my $own = $status == 304 ? qr/\Atransfer-encoding\z/i : qr/\A(?:content-length|transfer-encoding)\z/i;
+        $pairs = [ grep { $_->[0] !~ $own } @$pairs ];
+        push @$pairs, [ 'content-length', $length ] unless $status == 204 || $status == 304;
+    }
+    return { type => 'http.response.start', status => $status, headers => $pairs };
+}
+
+# The usual case has no async sub of its own: with a server that answers sends at once (SEND-15) it costs two calls.
+sub respond {
+    my ($self, $send) = @_;
+    return Future->fail(Carp::shortmess('send must be a coderef')) unless ref $send eq 'CODE';
+    return $self->_respond_stream($send) if $self->{_stream};
+
+    my ($start, $body);
+    if (my $file = $self->{_file}) {
+        ($start, $body) = ($self->_start_event, $file->event);
+    }
+    else {
+        my $bytes = defined $self->{_body} ? $self->{_body} : '';
+        $start = $self->_start_event(length $bytes);
+        $body  = { type => 'http.response.body', body => $bytes, more => 0 };
+    }
+    my $sent = eval { $send->($start) } or return Future->fail($@ || 'send returned no Future');
+    return _respond_rest($sent, $send, $body) unless $sent->is_done;
+
+    $sent = eval { $send->($body) } or return Future->fail($@ || 'send returned no Future');
+    return $sent->is_done ? Future->done : $sent->then(sub { Future->done });
+}
+
+async sub _respond_rest {
+    my ($started, $send, $body) = @_;
+    await $started;
+    await $send->($body);
+    return;
+}
+
+async sub _respond_stream {
+    my ($self, $send) = @_;
+    await $send->($self->_start_event);
+    require PAGI::Response::Writer;
+    my $writer = PAGI::Response::Writer->new($send);
+    my $done = eval {
+        my $result = $self->{_stream}->($writer);
+        await $result if blessed $result && $result->isa('Future');
+        1;
+    };
+    if (!$done) {
+        my $error = $@;
+        await $writer->_abort;
+        die $error;
+    }
+    await $writer->close;
+    return;
+}
+
+sub to_app {
+    my ($self) = @_;
+    return sub { $self->respond($_[2]) };
+}
+
+async sub writer {
+    my ($self, $send, %options) = @_;
+    croak 'send must be a coderef' unless ref $send eq 'CODE';
+    croak 'Response already sent' if $self->{_writer_made};
+    $self->{_writer_made} = 1;
+    require PAGI::Response::Writer;
+    my $writer = PAGI::Response::Writer->new($send);
+    $writer->on_close($options{on_close}) if $options{on_close};
+    await $send->($self->_start_event);
+    return $writer;
+}
+
+# --- awaiting a response: the contract of release 0.001, "await $ctx->response->json(...)"
+
+# Set by PAGI::Context for the response it owns.
+sub _bind_context {
+    my ($self, $context) = @_;
+    Scalar::Util::weaken($self->{context} = $context);
+    return $self;
+}
+
+sub _awaited {
+    my ($self) = @_;
+    return $self->{awaited} ||= do {
+        my $context = $self->{context};
+        $context       ? $context->respond($self)
+      : $self->{send}  ? $self->respond($self->{send})
+      :                  croak 'This response has no connection to be awaited on: return it, or await $response->respond($send)';
+    };
+}
+
+sub AWAIT_CLONE        { $_[0]->_awaited->AWAIT_CLONE }
+sub AWAIT_IS_READY     { $_[0]->_awaited->AWAIT_IS_READY }
+sub AWAIT_IS_CANCELLED { $_[0]->_awaited->AWAIT_IS_CANCELLED }
+sub AWAIT_ON_READY     { my $f = shift->_awaited; $f->AWAIT_ON_READY(@_) }
+sub AWAIT_CHAIN_CANCEL { my $f = shift->_awaited; $f->AWAIT_CHAIN_CANCEL(@_) }
+
+# The next await of the same object sends again what it holds then.
+sub AWAIT_GET {
+    my ($self) = @_;
+    my $future = delete $self->{awaited};
+    return $future->AWAIT_GET;
+}
+
+1;
+
+__END__
+
+=encoding utf-8
+
+=head1 NAME
+
+PAGI::Response - an http response as a value
+
+=head1 SYNOPSIS
+
+    use strict;
+    use warnings;
+    use Future::AsyncAwait;
+    use PAGI::Response;
+
+    my $app = async sub {
+        my ($scope, $receive, $send) = @_;
+        die "Unsupported scope type: $scope->{type}" unless $scope->{type} eq 'http';
+
+        my $response = $scope->{path} eq '/'
+            ? PAGI::Response->json({ hello => 'world' })
+            : PAGI::Response->text("Not Found\n", status => 404);
+
+        $response->header('X-Served-By' => 'me')->cookie(seen => 1, path => '/', httponly => 1);
+        await $response->respond($send);
+    };
+
+=head1 DESCRIPTION
+
+Status, headers and one body source. Building a response never sends anything; L</respond> sends it and leaves the object as it
+was, so one value can be sent many times, be mounted as an application with L</to_app>, or be returned from a handler.
+
+Methods marked I<future> return a L<Future>; their errors are failed Futures. The others return at once, and setters return
+the object so that calls can be chained.
+
+=head1 CONSTRUCTOR
+
+=head2 new
+
+    my $response = PAGI::Response->new;
+    my $response = PAGI::Response->new($scope);
+
+The scope is optional and serves L</scope>, L</is_sent> and L<PAGI::Stash> only. Another defined value dies with
+C<scope must be a hashref>. A coderef as second argument is the C<$send> of L</"Awaiting a response">.
+
+=head1 STATUS AND HEADERS
+
+Header names and values are bytes and stay as given; the server refuses CR, LF and NUL.
+
+=head2 status
+
+    $response->status(404);
+    my $code = $response->status;    # 200 unless set
+
+Dies with C<Status must be a number between 100-599>.
+
+=head2 status_try
+
+    $response->status_try(404);
+
+Sets it unless it was set before.
+
+=head2 header
+
+    $response->header('X-Tag' => 'a')->header('X-Tag' => 'b');    # appends
+    my $value = $response->header('x-tag');                       # b
+
+With a value appends, else returns the last value or undef. Dies with C<Header name is required> or
+C<header value must be defined>.
+
+=head2 header_all
+
+All values, as a list.
+
+=head2 headers
+
+The live L<PAGI::Headers>; changing it changes the response.
+
+=head2 header_try
+
+Appends unless the name is present.
+
+=head2 remove_header
+
+Removes all fields of that name.
+
+=head2 content_type
+
+    $response->content_type('text/csv');
+    $response->content_type(undef);
+
+Gets, replaces or removes the type.
+
+=head2 content_type_try
+
+Sets it unless it is set. An undefined type dies.
+
+=head2 has_status, has_header, has_content_type
+
+1 if it was set explicitly, else 0.
+
+=head2 has_body_source
+
+1 if bytes (also empty ones), a file or a stream were set; sending changes nothing.
+
+=head2 scope
+
+The scope given to L</new>, or undef.
+
+=head2 is_sent
+
+1 if the response of this scope's request has started, by whomever; 0 without a scope or C<pagi.connection>. Dies with
+C<pagi.connection lacks response_started (non-conforming server)>.
+
+=head2 cookie
+
+    $response->cookie(name => 'value', max_age => 3600, path => '/', secure => 1, httponly => 1, samesite => 'Lax');
+
+Appends a Set-Cookie field. Options: C<max_age> (seconds), C<expires> (HTTP date), C<path>, C<domain>, C<secure>, C<httponly>,
+C<samesite>. Nothing is encoded or checked.
+
+=head2 delete_cookie
+
+    $response->delete_cookie('name', path => '/');
+
+Appends one with an empty value and C<Max-Age=0>; C<path> and C<domain> must be those the cookie was set with.
+
+=head2 cors
+
+    $response->cors(origin => 'https://app.example', credentials => 1);
+
+Appends CORS headers: always C<access-control-allow-origin> and C<vary: Origin>. Options: C<origin> (default C<*>), C<credentials>
+(0), C<request_origin> (sent in place of C<*> when credentials are allowed), C<expose> (C<[]>), and with C<preflight> (0) also
+C<methods> (C<[GET POST PUT DELETE PATCH OPTIONS]>), C<headers> (C<[Content-Type Authorization X-Requested-With]>) and C<max_age>
+(seconds, 86400).
+
+=head1 BODY
+
+These are object methods, or constructors when called on the class. Except where noted they take trailing options:
+
+    PAGI::Response->text('No', status => 403, content_type => 'text/x-note', headers => [ 'X-Why' => 'because' ]);
+
+C<content_type> replaces, C<headers> (a flat arrayref) appends. An unknown option dies with C<Unknown response option 'KEY'
+(known: status, content_type, headers)>, an odd list with C<headers must be an even-length arrayref [ name =E<gt> value, ... ]>.
+
+The type given below is used when none is set; one set by an earlier body method counts. C<text>, C<html>, C<json> and C<send>
+then add the charset to a type without one, except JSON types.
+
+=head2 text
+
+    $response->text($characters, %options);
+
+C<text/plain; charset=utf-8>. Undef is an empty body. Characters that UTF-8 cannot express die.
+
+=head2 html
+
+The same as C<text/html; charset=utf-8>.
+
+=head2 json
+
+    $response->json($data, %options);
+
+C<application/json>: canonical (sorted) UTF-8 JSON of any data, plain values included; objects need a C<TO_JSON> method.
+
+=head2 send
+
+    $response->send($characters, charset => 'iso-8859-1');
+
+Encoded with the charset (default C<utf-8>), C<text/plain; charset=CHARSET>. Takes no trailing options. Characters that the
+charset lacks die, as does C<Unknown encoding 'NAME'>.
+
+=head2 send_raw
+
+    $response->send_raw($bytes, %options);
+
+As they are, without a type.
+
+=head2 empty
+
+    $response->empty(%options);
+
+No content; status 204 unless set.
+
+=head2 redirect
+
+    $response->redirect('/login', 303);
+
+Sets C<location> and the status, by default 302. No trailing options. The URL is bytes, already encoded.
+
+=head2 stream
+
+    $response->stream(async sub { my ($writer) = @_; await $writer->write('...') });
+
+The callback runs when the response is sent, with a L<PAGI::Response::Writer>; a Future it returns is awaited, then the writer
+is closed. If it dies the response stays visibly incomplete. No trailing options.
+
+=head2 send_file
+
+    $response->send_file('/srv/files/a.pdf', filename => 'report.pdf');
+
+The server streams the file. Options: C<filename> (characters; makes it a download of that name), C<inline> (1 sends C<inline>
+and ignores C<filename>), C<offset> (bytes, 0), C<length> (bytes, rest of the file), and the trailing options. The type comes from
+the extension. Dies with the messages of L<PAGI::Response::File/new>. A later call replaces an earlier one.
+
+=head1 SENDING
+
+=head2 respond
+
+    await $response->respond($send);
+
+I<future>, resolves to nothing. A stream comes before a file, a file before bytes. Bytes go out with a computed C<content-length>
+(replacing one set by hand, and C<transfer-encoding>), except with status 204, which must not have one, and 304, where one set by
+hand stays. Subclasses may override this method and call it through C<SUPER>. Fails with C<send must be a coderef>.
+
+=head2 to_app
+
+    my $app = $response->to_app;
+
+An application that always gives this response.
+
+=head2 writer
+
+    my $writer = await $response->writer($send, on_close => sub { ... });
+
+I<future>. Sends the start event now and resolves to a L<PAGI::Response::Writer> that the caller closes. Fails with C<send must
+be a coderef> and, the second time, C<Response already sent>.
+
+=head2 Awaiting a response
+
+In release 0.001 body methods sent at once: C<< await $ctx->response->json(...) >>. That still works for the response of a
+L<PAGI::Context> and for C<< PAGI::Response->new($scope, $send) >>: awaiting the object sends it. Any other response dies with
+C<This response has no connection to be awaited on: ...>. The methods whose names begin with C<AWAIT_> exist for that.
+
+=head1 SEE ALSO
+
+L<PAGI::Response::Writer>, L<PAGI::Headers>, L<PAGI::Context>
+
+=cut
