@@ -142,11 +142,14 @@ async sub _lifespan {
     # Inside another wrapper this one's hooks join the outer manager's: the events can be answered only once.
     add_scope_hooks($scope, @{ $self->{_handlers} }) if $manager != $self;
 
-    # An inner app that rejects lifespan (APP-3) must not take the hooks of this wrapper with it.
-    eval {
+    # An inner app that rejects lifespan (APP-3) must not take the hooks of this wrapper with it. Once an inner layer has
+    # answered the events, though, an exception is a real one (LIFE-11).
+    my $ok = eval {
         my $result = $app->($scope, $receive, $send);
         await $result if blessed $result && $result->isa('Future');
+        1;
     };
+    die $@ if !$ok && _run_of_scope($scope)->{handled};
     return await $manager->handle($scope, $receive, $send);
 }
 
