@@ -8,6 +8,8 @@ use Encode ();
 use Future::AsyncAwait;
 use Scalar::Util qw(blessed);
 
+our @CARP_NOT = qw(PAGI::Request);
+
 sub new {
     my ($class, %args) = @_;
     croak 'receive is required' unless $args{receive};

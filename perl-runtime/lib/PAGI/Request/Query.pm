@@ -7,6 +7,9 @@ use Carp qw(croak);
 use Encode ();
 use Hash::MultiValue;
 
+# Errors are the caller's: report them at the application, not in the wrapper classes.
+our @CARP_NOT = qw(PAGI::Request PAGI::Request::Form PAGI::WebSocket PAGI::SSE);
+
 my $UTF8 = Encode::find_encoding('UTF-8');
 
 # Mode name ('', 'strict', 'raw') for a set of caller options; raw wins over strict.

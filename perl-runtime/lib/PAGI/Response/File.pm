@@ -6,6 +6,8 @@ use warnings;
 use Carp qw(croak);
 use Encode ();
 
+our @CARP_NOT = qw(PAGI::Response);
+
 my %TYPE = (
     html  => 'text/html',
     htm   => 'text/html',
