@@ -1,0 +1,23 @@
+use strict;
+use warnings;
+use Cwd            ();
+use File::Basename ();
+use lib File::Basename::dirname(Cwd::abs_path(__FILE__)) . '/lib';
+use Bench::Record;
+use Future::AsyncAwait;
+
+async sub {
+    my ($scope, $receive, $send) = @_;
+    die "json serves http only, not $scope->{type}\n" if $scope->{type} ne 'http';
+
+    my $body = Bench::Record::json();
+    await $send->({
+        type    => 'http.response.start',
+        status  => 200,
+        headers => [
+            [ 'content-type',   'application/json' ],
+            [ 'content-length', length $body ],
+        ],
+    });
+    await $send->({ type => 'http.response.body', body => $body });
+};

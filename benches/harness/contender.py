@@ -1,0 +1,138 @@
+"""The servers that can be compared: whether they are here, and how each is started.
+
+All of them keep connections open as long as the client does: the limits on
+requests per connection or per worker are lifted, because a reconnect or a new
+worker now and then would be measured along with the requests.
+"""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+APPS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "apps")
+UNLIMITED = "1000000000"
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A server product. `name` is its name on the command line and in tables."""
+
+    name: str
+    suffix: str  # of its application files
+    program: str
+    modules: tuple = ()  # Perl modules that must be loadable
+    packages: str = ""  # where Debian has it
+    silent_close: bool = False  # ends each connection after one answer, without announcing it
+    unfit: tuple = ()  # applications it has a file for and cannot run
+
+    def application(self, name):
+        return os.path.join(APPS, name + self.suffix)
+
+    def has(self, name):
+        return name not in self.unfit and os.path.exists(self.application(name))
+
+    def missing(self):
+        """Why this server cannot be started here, or ''."""
+        if not shutil.which(self.program):
+            return f"{self.name}: no {self.program} (Debian: {self.packages})"
+        for module in self.modules:
+            loads = subprocess.run(
+                ["perl", f"-M{module}", "-e", "1"], capture_output=True, check=False
+            )
+            if loads.returncode != 0:
+                return f"{self.name}: Perl module {module} does not load (Debian: {self.packages})"
+        return ""
+
+    def command(self, application, port, workers, directory):
+        raise NotImplementedError
+
+    def connections(self, wanted, workers):
+        """How many connections it can serve at the same time, at most `wanted`."""
+        return wanted
+
+
+class Ours(Contender):
+    def missing(self):
+        if not os.access(self.program, os.X_OK):
+            return f"{self.name}: {self.program} is not an executable file"
+        return ""
+
+    def command(self, application, port, workers, directory):
+        return [
+            self.program, "--workers", str(workers), "--no-access-log",
+            "--port", str(port), application,
+        ]
+
+
+class Starman(Contender):
+    def command(self, application, port, workers, directory):
+        return [
+            self.program, "--listen", f"{HOST}:{port}", "--workers", str(workers),
+            "--preload-app", "--max-requests", UNLIMITED, "--env", "deployment", application,
+        ]
+
+    def connections(self, wanted, workers):
+        # A worker stays with one connection until that is idle; any more
+        # would wait in the backlog for the whole round.
+        return min(wanted, workers)
+
+
+class Nginx(Contender):
+    def command(self, application, port, workers, directory):
+        with open(application, encoding="utf-8") as file:
+            text = file.read()
+        for name, value in {"PORT": port, "WORKERS": workers, "DIRECTORY": directory}.items():
+            text = text.replace(f"@{name}@", str(value))
+        path = os.path.join(directory, "nginx.conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return [self.program, "-e", "stderr", "-p", directory, "-c", path]
+
+
+class Mojo(Contender):
+    """Mojolicious::Lite under its own servers; prefork is hypnotoad without hot deployment."""
+
+    def command(self, application, port, workers, directory):
+        if workers == 1:
+            how = ["daemon"]
+        else:
+            how = [
+                "prefork", "--workers", str(workers), "--accepts", "0",
+                "--pid-file", os.path.join(directory, "prefork.pid"),
+            ]
+        return [
+            self.program, application, *how, "-m", "production",
+            "--requests", UNLIMITED, "--listen", f"http://{HOST}:{port}",
+        ]
+
+
+class Feersum(Contender):
+    def command(self, application, port, workers, directory):
+        fork = [] if workers == 1 else [f"--pre-fork={workers}"]
+        return [
+            self.program, "-s", "Feersum", "-E", "deployment",
+            "--listen", f"{HOST}:{port}", *fork, application,
+        ]
+
+
+PEERS = {
+    peer.name: peer
+    for peer in (
+        Starman("starman", ".psgi", "starman", ("Starman",), "starman"),
+        Feersum(
+            "feersum", ".psgi", "plackup", ("Feersum", "EV"), "libplack-perl, libfeersum-perl",
+            # Version 1.41 (Debian 12) has no keep-alive and sends no `Connection: close`.
+            silent_close=True,
+            # Many dying requests corrupt its heap ("corrupted size vs. prev_size").
+            unfit=("soak",),
+        ),
+        Mojo("mojo", ".mojo.pl", "perl", ("Mojolicious",), "libmojolicious-perl"),
+        Nginx("nginx", ".nginx.conf", "nginx", (), "nginx-light"),
+    )
+}
+
+
+def ours(program):
+    return Ours("ours", ".pl", os.path.abspath(program))
