@@ -1,0 +1,104 @@
+//! What the process around a worker says to it and hears from it. The worker knows nothing of masters, sockets pairs
+//! or scoreboards; it takes [`Command`]s and tells a [`Host`].
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pagi_server_core::{Stats, access_log::AccessLog, config::Config, listener::Listener};
+
+/// Where the application comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AppSource {
+    /// `-e CODE`.
+    Code(String),
+    /// A file or module name, classified by the loader (reference-server 3.1).
+    Named(String),
+    /// Nothing was named: the default application serves the current directory.
+    Default,
+}
+
+/// Everything needed to load an application.
+#[derive(Debug, Clone)]
+pub struct AppSpec {
+    /// The application.
+    pub source: AppSource,
+    /// Remaining `key=value` arguments for a module's constructor.
+    pub arguments: Vec<String>,
+    /// `-I` directories, in order of precedence.
+    pub include: Vec<PathBuf>,
+    /// `-M` modules, loaded first.
+    pub modules: Vec<String>,
+    /// Environment mode, exported as `PAGI_ENV` before loading.
+    pub mode: String,
+    /// Whether development mode may wrap the application in `PAGI::Middleware::Lint`.
+    pub default_middleware: bool,
+    /// Suppress notices.
+    pub quiet: bool,
+}
+
+/// `--lifespan`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LifespanMode {
+    /// A declining application is served without lifespan (LIFE-6).
+    Auto,
+    /// Declining is a start-up failure (LIFE-9).
+    On,
+    /// Never call the application for lifespan: kept for users of the reference server.
+    Off,
+}
+
+/// Settings of one worker.
+pub struct WorkerOptions {
+    /// Protocol limits and timers.
+    pub http: Config,
+    /// Lifespan handling.
+    pub lifespan: LifespanMode,
+    /// Bound on lifespan start-up; `None` waits for ever.
+    pub startup_timeout: Option<Duration>,
+    /// Bound on drain plus lifespan shutdown.
+    pub shutdown_timeout: Duration,
+    /// Worker number from 1, or `None` in single-process mode (LIFE-5).
+    pub worker_num: Option<u32>,
+    /// Finished requests after which [`Host::wants_replacement`] is called once; 0 is never.
+    pub max_requests: u64,
+    /// Access log, or `None` when disabled.
+    pub access_log: Option<AccessLog>,
+    /// Listening sockets; [`Command::Accept`] names them by index. All are accepted from until the first such command.
+    pub listeners: Vec<Listener>,
+}
+
+/// What the surrounding process tells the worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Accept from exactly these listeners (indices into [`WorkerOptions::listeners`]).
+    Accept(Vec<usize>),
+    /// Stop accepting, drain, run lifespan shutdown, return.
+    Stop,
+    /// The drain is taking too long for somebody: abort what is left now, then lifespan shutdown.
+    Hurry,
+    /// Reopen the access log.
+    ReopenLogs,
+}
+
+/// What the worker tells the surrounding process. Called on the worker's thread, never from inside Perl.
+pub trait Host {
+    /// Lifespan start-up is done and connections are accepted.
+    fn ready(&self);
+    /// Once per loop turn and at least once a second while the loop turns: the heartbeat.
+    fn turn(&self, stats: &Stats);
+    /// `max_requests` was reached.
+    fn wants_replacement(&self);
+    /// The drain has begun, with so many connections open.
+    fn draining(&self, connections: u64);
+}
+
+/// Why a worker's loop ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkerExit {
+    /// Drained and shut down as asked.
+    Stopped,
+    /// Lifespan start-up failed; the text is the sentence to log.
+    StartupFailed(String),
+    /// The application called `exit` with this status.
+    Exit(i32),
+}

@@ -1,0 +1,156 @@
+//! Taking connections from the accept queues.
+//!
+//! A worker accepts from the queues it is told to, stops when it is full (the queue is then left to a neighbour that
+//! shares it), and pauses instead of spinning when descriptors run out.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, UnixListener};
+use tokio::task::JoinHandle;
+
+use crate::http1::connection;
+use crate::listener::Listener;
+use crate::scope::Peer;
+use crate::stats::Stats;
+use crate::transport::Transport;
+use crate::worker::Worker;
+
+/// How long accepting pauses when the process or the system is out of descriptors.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// The accept tasks of one worker.
+pub struct Acceptor {
+    worker: Rc<Worker>,
+    listeners: Vec<Listener>,
+    tasks: Vec<Option<JoinHandle<()>>>,
+}
+
+impl Acceptor {
+    /// An acceptor that accepts nothing yet.
+    #[must_use]
+    pub fn new(worker: Rc<Worker>, listeners: Vec<Listener>) -> Self {
+        let tasks = listeners.iter().map(|_| None).collect();
+        Self { worker, listeners, tasks }
+    }
+
+    /// How many queues there are.
+    #[must_use]
+    pub fn queues(&self) -> usize {
+        self.listeners.len()
+    }
+
+    /// Accepts from exactly these queues. Must be called inside the worker's `LocalSet`.
+    pub fn accept_from(&mut self, queues: &[usize]) -> io::Result<()> {
+        for (index, listener) in self.listeners.iter().enumerate() {
+            match (queues.contains(&index), &self.tasks[index]) {
+                (true, None) => self.tasks[index] = Some(spawn(&self.worker, listener)?),
+                (false, Some(task)) => {
+                    task.abort();
+                    self.tasks[index] = None;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+fn spawn(worker: &Rc<Worker>, listener: &Listener) -> io::Result<JoinHandle<()>> {
+    let worker = Rc::clone(worker);
+    Ok(match listener.try_clone()? {
+        Listener::Tcp(socket) => {
+            socket.set_nonblocking(true)?;
+            let listener = TcpListener::from_std(socket)?;
+            tokio::task::spawn_local(accept_tcp(worker, listener))
+        }
+        Listener::Unix(socket, path) => {
+            socket.set_nonblocking(true)?;
+            let listener = UnixListener::from_std(socket)?;
+            let peer = Peer { client: None, server: (path.display().to_string(), None), scheme: "http" };
+            tokio::task::spawn_local(accept_unix(worker, listener, Rc::new(peer)))
+        }
+    })
+}
+
+async fn accept_tcp(worker: Rc<Worker>, listener: TcpListener) {
+    loop {
+        wait_for_room(&worker).await;
+        match listener.accept().await {
+            Ok((stream, client)) => {
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "cannot set TCP_NODELAY");
+                }
+                match stream.local_addr() {
+                    Ok(server) => open(&worker, stream, Rc::new(tcp_peer(client, server))),
+                    Err(error) => tracing::debug!(%error, "connection was gone before it was served"),
+                }
+            }
+            Err(error) => pause(&error).await,
+        }
+    }
+}
+
+async fn accept_unix(worker: Rc<Worker>, listener: UnixListener, peer: Rc<Peer>) {
+    loop {
+        wait_for_room(&worker).await;
+        match listener.accept().await {
+            Ok((stream, _)) => open(&worker, stream, Rc::clone(&peer)),
+            Err(error) => pause(&error).await,
+        }
+    }
+}
+
+fn tcp_peer(client: SocketAddr, server: SocketAddr) -> Peer {
+    let show = |address: SocketAddr| (address.ip().to_canonical().to_string(), address.port());
+    let (host, port) = show(server);
+    Peer { client: Some(show(client)), server: (host, Some(port)), scheme: "http" }
+}
+
+async fn wait_for_room(worker: &Worker) {
+    let full = || worker.stats.connections.get() >= worker.config.max_connections as u64;
+    if full() {
+        tracing::warn!(
+            connections = worker.stats.connections.get(),
+            limit = worker.config.max_connections,
+            "at capacity: new connections wait in the queue"
+        );
+        while full() {
+            worker.room.notified().await;
+        }
+    }
+}
+
+/// A failed accept: only exhaustion needs a pause, the rest are connections that died in the queue.
+async fn pause(error: &io::Error) {
+    let exhausted = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::NOBUFS]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()));
+    if exhausted || error.kind() == io::ErrorKind::OutOfMemory {
+        tracing::error!(%error, "cannot accept; trying again in 100 ms");
+        tokio::time::sleep(EXHAUSTED_PAUSE).await;
+    } else {
+        tracing::debug!(%error, "accept failed");
+    }
+}
+
+fn open<T: Transport + 'static>(worker: &Rc<Worker>, stream: T, peer: Rc<Peer>) {
+    Stats::add(&worker.stats.accepted, 1);
+    Stats::add(&worker.stats.connections, 1);
+    let guard = Open(Rc::clone(worker));
+    tokio::task::spawn_local(async move {
+        connection::serve(stream, peer, Rc::clone(&guard.0)).await;
+    });
+}
+
+/// Counts a connection for as long as its task lives.
+struct Open(Rc<Worker>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        Stats::sub(&self.0.stats.connections, 1);
+        self.0.room.notify_waiters();
+    }
+}

@@ -1,0 +1,79 @@
+//! Every limit and timer of the protocol core, with its default beside it.
+//!
+//! Names and defaults are those of the reference server (its section 8) where it has the limit; what each one means
+//! when crossed is written here, and there is a test that crosses it.
+
+use std::time::Duration;
+
+/// Limits and timers of one worker. Sizes are bytes; a duration of `None` means the timer is off.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Longest request line. Crossed: 414. `max_request_line`, default 8192.
+    pub max_request_line: usize,
+    /// Longest header section including the request line. Crossed: 431. `max_header_size`, default 8192.
+    pub max_header_size: usize,
+    /// Most header fields in one request. Crossed: 431. `max_header_count`, default 100.
+    pub max_header_count: usize,
+    /// Largest request body; 0 is unlimited. Crossed: 413 and, once the application runs, `body_too_large`.
+    /// `max_body_size`, default 10,000,000.
+    pub max_body_size: u64,
+    /// Most connections of one worker. Crossed: the worker stops accepting, its queue is left to a neighbour, and a
+    /// connection that no worker can take is answered 503. `max_connections`, default 1000.
+    pub max_connections: usize,
+    /// How long a connection may stay silent between requests (reason `keepalive_timeout` or `idle_timeout`).
+    /// `timeout`, default 60 s.
+    pub idle_timeout: Option<Duration>,
+    /// How long a request head may take from its first byte to its last. Crossed: 408. `header_timeout`, default 10 s.
+    pub header_timeout: Option<Duration>,
+    /// How long an exchange may go without a byte in or out while the client owes us something. Crossed: 408 or a
+    /// closed connection, reason `client_timeout`. `request_timeout`, off by default.
+    pub request_timeout: Option<Duration>,
+    /// How long queued output may make no progress. Crossed: closed, reason `write_timeout`.
+    /// `write_timeout`, default 60 s.
+    pub write_timeout: Option<Duration>,
+    /// Output queued for one exchange at which `$send` stays pending (FLOW-4). `write_high_watermark`, default 65536.
+    pub write_high_watermark: usize,
+    /// Level below which waiting sends go on. `write_low_watermark`, default 16384; must be below the high mark.
+    pub write_low_watermark: usize,
+    /// Unread body bytes held per exchange before the socket is no longer read (RECV-8). Default 65536.
+    pub receive_window: usize,
+    /// Unread body bytes that are read and thrown away so that a connection can be kept after an application answered
+    /// without reading (HTTP-7); beyond it the connection is closed. Default 65536.
+    pub drain_limit: u64,
+    /// Files up to this size are read at once on the worker's thread. `sync_file_threshold`, default 65536.
+    pub sync_file_threshold: u64,
+    /// A client that shuts down its write side and waits is answered instead of counted as gone (AMB-12).
+    /// Off by default.
+    pub tolerate_half_close: bool,
+    /// Whether `extensions.fullflush` is advertised and `http.fullflush` accepted (EXT-5). Default on.
+    pub fullflush: bool,
+    /// Mount point (`root_path`, PATH-6): `''` or a path that starts with `/` and does not end in one.
+    pub root_path: String,
+    /// Value of the `server` header when the application gives none; empty sends none (SRV-12).
+    pub server_header: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_request_line: 8192,
+            max_header_size: 8192,
+            max_header_count: 100,
+            max_body_size: 10_000_000,
+            max_connections: 1000,
+            idle_timeout: Some(Duration::from_secs(60)),
+            header_timeout: Some(Duration::from_secs(10)),
+            request_timeout: None,
+            write_timeout: Some(Duration::from_secs(60)),
+            write_high_watermark: 65536,
+            write_low_watermark: 16384,
+            receive_window: 65536,
+            drain_limit: 65536,
+            sync_file_threshold: 65536,
+            tolerate_half_close: false,
+            fullflush: true,
+            root_path: String::new(),
+            server_header: concat!("PAGI::Server/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}

@@ -1,0 +1,550 @@
+//! The life of one HTTP/1 connection, top to bottom: read a head, open an exchange, move bytes both ways until it is
+//! finished, go on or close.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant, SystemTime};
+use std::{cmp, io};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::ReadBuf;
+
+use crate::access_log::Record;
+use crate::drain::{Phase, Seat};
+use crate::exchange::{Exchange, Progress};
+use crate::http1::body::{BodyDecoder, Decoded};
+use crate::http1::encode;
+use crate::http1::head::{self, HeadScanner, Refusal};
+use crate::http1::timer::Timer;
+use crate::reason::Reason;
+use crate::scope::{BodyFraming, Peer, RequestHead};
+use crate::stats::Stats;
+use crate::transport::Transport;
+use crate::worker::Worker;
+
+/// How long an idle connection may still send one more request once a drain has begun: closing at once would race with
+/// a request already on its way.
+const DRAIN_GRACE: Duration = Duration::from_secs(2);
+/// How often a connection that is not being read is asked whether its peer is still there (CONN-9).
+const HANGUP_CHECK: Duration = Duration::from_secs(1);
+/// How long we read and discard after our last response, so that the close does not destroy it on its way.
+const LINGER: Duration = Duration::from_secs(2);
+/// Bytes of a next, pipelined request that are read while an exchange is under way.
+const PIPELINE_ROOM: usize = 16 * 1024;
+
+/// Serves one connection until it closes.
+pub(crate) async fn serve<T: Transport>(io: T, peer: Rc<Peer>, worker: Rc<Worker>) {
+    let seat = worker.drain.seat();
+    let now = worker.now();
+    let mut connection = Connection {
+        io,
+        peer,
+        worker: Rc::clone(&worker),
+        seat,
+        buffer: BytesMut::new(),
+        timer: Timer::default(),
+        quiet_since: now,
+        drain_since: None,
+    };
+    loop {
+        match connection.next_request().await {
+            Next::Request(head) => match connection.exchange(*head).await {
+                After::NextRequest => {}
+                After::Close => return connection.linger().await,
+                After::Cut => return,
+                After::Refuse(refusal) => return connection.refuse(refusal, true).await,
+            },
+            Next::Refuse(refusal) => return connection.refuse(refusal, false).await,
+            Next::Close => return,
+        }
+    }
+}
+
+struct Connection<'w, T> {
+    io: T,
+    peer: Rc<Peer>,
+    worker: Rc<Worker>,
+    seat: Seat<'w>,
+    buffer: BytesMut,
+    timer: Timer,
+    quiet_since: Instant,
+    drain_since: Option<Instant>,
+}
+
+enum Next {
+    Request(Box<RequestHead>),
+    Refuse(Refusal),
+    Close,
+}
+
+enum After {
+    NextRequest,
+    Close,
+    Cut,
+    Refuse(Refusal),
+}
+
+impl<T: Transport> Connection<'_, T> {
+    // ---- between requests -----------------------------------------------------------------------------------------------
+
+    async fn next_request(&mut self) -> Next {
+        let mut scanner = HeadScanner::default();
+        let mut blank_allowed = true;
+        let mut first_byte = None;
+        self.quiet_since = self.worker.now();
+        poll_fn(|cx| self.poll_request(cx, &mut scanner, &mut blank_allowed, &mut first_byte)).await
+    }
+
+    fn poll_request(
+        &mut self,
+        cx: &mut Context<'_>,
+        scanner: &mut HeadScanner,
+        blank_allowed: &mut bool,
+        first_byte: &mut Option<Instant>,
+    ) -> Poll<Next> {
+        loop {
+            if *blank_allowed && self.buffer.starts_with(b"\r\n") {
+                // RFC 9112 §2.2: one empty line before the request line is ignored.
+                self.buffer.advance(2);
+            }
+            *blank_allowed &= self.buffer.is_empty() || self.buffer[..] == b"\r"[..];
+            match scanner.scan(&self.buffer, &self.worker.config) {
+                Err(refusal) => return Poll::Ready(Next::Refuse(refusal)),
+                Ok(Some(length)) => {
+                    let parsed = head::parse(&self.buffer[..length], &self.worker.config);
+                    return Poll::Ready(match parsed {
+                        Ok(head) => {
+                            self.buffer.advance(length);
+                            Next::Request(Box::new(head))
+                        }
+                        Err(refusal) => Next::Refuse(refusal),
+                    });
+                }
+                Ok(None) => {}
+            }
+            if !self.buffer.is_empty() && first_byte.is_none() {
+                *first_byte = Some(self.worker.now());
+            }
+            match self.poll_fill(cx, usize::MAX) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Next::Close),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Pending => return self.poll_idle(cx, *first_byte),
+            }
+        }
+    }
+
+    /// Nothing to read: an idle connection holds no buffer, and waits for its timer or the drain.
+    fn poll_idle(&mut self, cx: &mut Context<'_>, first_byte: Option<Instant>) -> Poll<Next> {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+        let config = &self.worker.config;
+        let after = |since: Instant, limit: Option<Duration>| limit.map(|limit| since + limit);
+        let grace = match self.seat.watch(cx) {
+            Phase::Running => None,
+            Phase::Draining => {
+                let since = *self.drain_since.get_or_insert_with(|| self.worker.now());
+                Some(since + DRAIN_GRACE)
+            }
+            Phase::Aborting => return Poll::Ready(Next::Close),
+        };
+        let deadline = match first_byte {
+            Some(first) => after(first, config.header_timeout),
+            None => earliest(after(self.quiet_since, config.idle_timeout), grace),
+        };
+        ready!(self.timer.poll_until(cx, deadline));
+        Poll::Ready(if first_byte.is_some() { Next::Refuse(Refusal::TIMEOUT) } else { Next::Close })
+    }
+
+    // ---- one exchange ---------------------------------------------------------------------------------------------------
+
+    async fn exchange(&mut self, head: RequestHead) -> After {
+        let framing = head.framing;
+        let waits_for_continue = head.expects_continue;
+        let exchange = Exchange::new(head, Rc::clone(&self.peer), Rc::clone(&self.worker), self.worker.now());
+        let mut body = BodyDecoder::new(framing, self.worker.config.max_body_size);
+        if framing == BodyFraming::Length(0) {
+            exchange.push_inbound(bytes::Bytes::new(), true);
+        }
+        exchange.notify();
+        let mut flow = Flow { eof: false, stalled: None, quiet_since: self.worker.now() };
+        let after = poll_fn(|cx| self.poll_exchange(cx, &exchange, &mut body, &mut flow)).await;
+        let refused = match &after {
+            After::Refuse(refusal) => {
+                exchange.override_status(refusal.status);
+                true
+            }
+            _ => false,
+        };
+        self.count(&exchange, refused);
+        match after {
+            After::NextRequest if body.is_done() => After::NextRequest,
+            // A client that was never told to continue may or may not send its body: nobody can tell (HTTP-6).
+            After::NextRequest if waits_for_continue => After::Close,
+            After::NextRequest => self.discard_body(&mut body).await,
+            other => other,
+        }
+    }
+
+    fn poll_exchange(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: &Rc<Exchange>,
+        body: &mut BodyDecoder,
+        flow: &mut Flow,
+    ) -> Poll<After> {
+        exchange.register(cx);
+        let now = self.worker.now();
+        if self.seat.watch(cx) == Phase::Aborting {
+            exchange.disconnected(Reason::ServerShutdown);
+            return Poll::Ready(After::Cut);
+        }
+        let keepalive = exchange.keepalive(now);
+        if let Err(reason) = self.write(cx, exchange, flow, now) {
+            exchange.disconnected(reason);
+            return Poll::Ready(After::Cut);
+        }
+        match exchange.progress() {
+            Progress::Active => {}
+            Progress::Finished(true) if !flow.eof => return Poll::Ready(After::NextRequest),
+            Progress::Finished(_) => return Poll::Ready(After::Close),
+            Progress::Cut(reset) => {
+                if reset {
+                    self.io.reset_on_close();
+                }
+                exchange.disconnected(Reason::ServerError);
+                return Poll::Ready(After::Cut);
+            }
+        }
+        let reading = match self.read(cx, exchange, body, flow, now) {
+            Ok(reading) => reading,
+            Err(Failure::Refused(refusal)) => {
+                let reason = match refusal.status {
+                    413 => Reason::BodyTooLarge,
+                    _ => Reason::ProtocolError,
+                };
+                let answer = exchange.is_unanswered();
+                exchange.disconnected(reason);
+                return Poll::Ready(if answer { After::Refuse(refusal) } else { After::Cut });
+            }
+            Err(Failure::Lost(reason)) => {
+                exchange.disconnected(reason);
+                return Poll::Ready(After::Cut);
+            }
+        };
+        self.poll_deadlines(cx, exchange, flow, keepalive, reading, now)
+    }
+
+    fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: &Rc<Exchange>,
+        flow: &mut Flow,
+        now: Instant,
+    ) -> Result<(), Reason> {
+        let mut written = 0;
+        let io = &mut self.io;
+        let Some(poll) = exchange.with_output(|out| out.poll_write(io, cx, |bytes| written += bytes)) else {
+            return Ok(());
+        };
+        if written > 0 {
+            Stats::add(&self.worker.stats.bytes_out, written as u64);
+            flow.stalled = None;
+        }
+        match poll {
+            Poll::Pending => {
+                flow.stalled.get_or_insert(now);
+            }
+            Poll::Ready(Ok(())) => flow.stalled = None,
+            Poll::Ready(Err(error)) => {
+                tracing::debug!(%error, "write failed");
+                let ours = error.kind() == io::ErrorKind::UnexpectedEof;
+                return Err(if ours { Reason::ServerError } else { Reason::WriteError });
+            }
+        }
+        if written > 0 {
+            exchange.written();
+        }
+        Ok(())
+    }
+
+    /// Reads what there is room for. Even when the application reads nothing the socket is watched for its end.
+    fn read(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: &Rc<Exchange>,
+        body: &mut BodyDecoder,
+        flow: &mut Flow,
+        now: Instant,
+    ) -> Result<Reading, Failure> {
+        loop {
+            let mut room = PIPELINE_ROOM.saturating_sub(self.buffer.len());
+            if !body.is_done() {
+                room = exchange.inbound_room();
+                while room > 0 {
+                    match body.decode(&mut self.buffer, room).map_err(Failure::Refused)? {
+                        Decoded::NeedMore => break,
+                        Decoded::Data { bytes, last } => {
+                            exchange.push_inbound(bytes, last);
+                            room = exchange.inbound_room();
+                        }
+                    }
+                }
+                if body.is_done() {
+                    continue;
+                }
+            }
+            if flow.eof {
+                return Ok(Reading::Ended);
+            }
+            if room == 0 {
+                if self.io.hung_up() {
+                    return Err(Failure::Lost(Reason::ClientClosed));
+                }
+                return Ok(Reading::Paused);
+            }
+            match self.poll_fill(cx, room) {
+                Poll::Pending => {
+                    return Ok(if body.is_done() { Reading::Watching } else { Reading::Expecting });
+                }
+                Poll::Ready(Ok(0)) if self.worker.config.tolerate_half_close && body.is_done() => flow.eof = true,
+                Poll::Ready(Ok(0)) => return Err(Failure::Lost(Reason::ClientClosed)),
+                Poll::Ready(Ok(_)) => flow.quiet_since = now,
+                Poll::Ready(Err(error)) => {
+                    tracing::debug!(%error, "read failed");
+                    return Err(Failure::Lost(Reason::ReadError));
+                }
+            }
+        }
+    }
+
+    fn poll_deadlines(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: &Rc<Exchange>,
+        flow: &Flow,
+        keepalive: Option<Instant>,
+        reading: Reading,
+        now: Instant,
+    ) -> Poll<After> {
+        let config = &self.worker.config;
+        let after = |since: Option<Instant>, limit: Option<Duration>| Some(since? + limit?);
+        let write = after(flow.stalled, config.write_timeout);
+        let body = after((reading == Reading::Expecting).then_some(flow.quiet_since), config.idle_timeout);
+        let request = after(Some(exchange.last_activity().max(flow.quiet_since)), config.request_timeout);
+        let hangup = after((reading == Reading::Paused).then_some(now), Some(HANGUP_CHECK));
+        let deadline = [body, request, hangup, keepalive].into_iter().fold(write, earliest);
+        ready!(self.timer.poll_until(cx, deadline));
+        let now = self.worker.now();
+        let passed = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        if passed(write) {
+            exchange.disconnected(Reason::WriteTimeout);
+            return Poll::Ready(After::Cut);
+        }
+        if passed(body) || passed(request) {
+            tracing::warn!("request stalled; closing the connection");
+            let answer = reading == Reading::Expecting && exchange.is_unanswered();
+            exchange.disconnected(Reason::ClientTimeout);
+            return Poll::Ready(if answer { After::Refuse(Refusal::TIMEOUT) } else { After::Cut });
+        }
+        // A keepalive or a hang-up check is due: go round again.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// HTTP-7: the rest of an unread body is thrown away, within bounds, before the next request is looked for.
+    async fn discard_body(&mut self, body: &mut BodyDecoder) -> After {
+        let limit = usize::try_from(self.worker.config.drain_limit).unwrap_or(usize::MAX);
+        let mut discarded = 0;
+        let deadline = self.worker.now() + LINGER;
+        poll_fn(|cx| {
+            loop {
+                loop {
+                    match body.decode(&mut self.buffer, usize::MAX) {
+                        Ok(Decoded::NeedMore) => break,
+                        Ok(Decoded::Data { bytes, .. }) => discarded += bytes.len(),
+                        Err(_) => return Poll::Ready(After::Close),
+                    }
+                }
+                if body.is_done() {
+                    return Poll::Ready(After::NextRequest);
+                }
+                if discarded > limit {
+                    return Poll::Ready(After::Close);
+                }
+                match self.poll_fill(cx, usize::MAX) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(After::Cut),
+                    Poll::Ready(Ok(_)) => {}
+                    Poll::Pending => {
+                        ready!(self.timer.poll_until(cx, Some(deadline)));
+                        return Poll::Ready(After::Close);
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    // ---- the end --------------------------------------------------------------------------------------------------------
+
+    /// Answers a request that no application will see, and closes.
+    async fn refuse(&mut self, refusal: Refusal, counted: bool) {
+        let mut bytes = Vec::with_capacity(256);
+        encode::refusal(&mut bytes, refusal.status, refusal.text.len(), refusal.text, &self.worker.config);
+        let deadline = self.worker.now() + LINGER;
+        let mut sent = 0;
+        let answered = poll_fn(|cx| {
+            while sent < bytes.len() {
+                match Pin::new(&mut self.io).poll_write(cx, &bytes[sent..]) {
+                    Poll::Ready(Ok(written @ 1..)) => sent += written,
+                    Poll::Ready(_) => return Poll::Ready(false),
+                    Poll::Pending => {
+                        ready!(self.timer.poll_until(cx, Some(deadline)));
+                        return Poll::Ready(false);
+                    }
+                }
+            }
+            Poll::Ready(true)
+        })
+        .await;
+        if !counted {
+            self.count_refusal(refusal);
+        }
+        if answered {
+            self.linger().await;
+        }
+    }
+
+    /// Closes our side, then reads and discards for a moment: unread input would turn the close into a reset that can
+    /// destroy the response before the client has read it (RFC 9112 §9.6).
+    async fn linger(&mut self) {
+        let deadline = self.worker.now() + LINGER;
+        let limit = usize::try_from(self.worker.config.drain_limit).unwrap_or(usize::MAX).max(SMALLEST_LINGER);
+        let mut discarded = 0;
+        let mut shut = false;
+        poll_fn(|cx| {
+            if !shut {
+                match Pin::new(&mut self.io).poll_shutdown(cx) {
+                    Poll::Ready(Ok(())) => shut = true,
+                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    Poll::Pending => {}
+                }
+            }
+            loop {
+                self.buffer.clear();
+                match self.poll_fill(cx, usize::MAX) {
+                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
+                    Poll::Ready(Ok(read)) => {
+                        discarded += read;
+                        if discarded > limit {
+                            return Poll::Ready(());
+                        }
+                    }
+                    Poll::Pending => return self.timer.poll_until(cx, Some(deadline)),
+                }
+            }
+        })
+        .await;
+    }
+
+    fn count(&self, exchange: &Exchange, refused: bool) {
+        let stats = &self.worker.stats;
+        let outcome = exchange.outcome();
+        Stats::add(&stats.requests, 1);
+        if let Some(status) = outcome.status {
+            stats.count_status(status);
+        }
+        if refused {
+            Stats::add(&stats.refused, 1);
+        }
+        let head = exchange.head();
+        self.worker.log_access(&Record {
+            client: self.peer.client.as_ref().map(|(address, _)| address.as_str()),
+            method: head.method(),
+            raw_path: head.raw_path(),
+            query: head.query_string(),
+            version: head.version.as_str(),
+            status: outcome.status,
+            body_bytes: outcome.body_bytes,
+            duration: outcome.duration,
+            finished: outcome.finished,
+            headers: &|name| head.headers().get(name.as_bytes()).map(<[u8]>::to_vec),
+        });
+    }
+
+    /// Refused requests are in the access log too, with as much of the request line as can be made out.
+    fn count_refusal(&self, refusal: Refusal) {
+        let stats = &self.worker.stats;
+        Stats::add(&stats.requests, 1);
+        Stats::add(&stats.refused, 1);
+        stats.count_status(refusal.status);
+        let line = self.buffer[..].split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+        let mut words = line[..line.len().min(1024)].split(|&byte| byte == b' ');
+        let method = words.next().filter(|word| !word.is_empty()).unwrap_or(b"-");
+        let target = words.next().unwrap_or(b"-");
+        let question = memchr::memchr(b'?', target).unwrap_or(target.len());
+        self.worker.log_access(&Record {
+            client: self.peer.client.as_ref().map(|(address, _)| address.as_str()),
+            method,
+            raw_path: &target[..question],
+            query: target.get(question + 1..).unwrap_or_default(),
+            version: "1.1",
+            status: Some(refusal.status),
+            body_bytes: refusal.text.len() as u64,
+            duration: Duration::ZERO,
+            finished: SystemTime::now(),
+            headers: &|_| None,
+        });
+    }
+
+    /// One read, through the worker's shared buffer.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
+        let mut scratch = self.worker.scratch.borrow_mut();
+        let size = cmp::min(room, scratch.len());
+        let mut target = ReadBuf::new(&mut scratch[..size]);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut target))?;
+        let read = target.filled();
+        self.buffer.extend_from_slice(read);
+        Stats::add(&self.worker.stats.bytes_in, read.len() as u64);
+        Poll::Ready(Ok(read.len()))
+    }
+}
+
+/// What is at least read after our last response, whatever the drain limit.
+const SMALLEST_LINGER: usize = 16 * 1024;
+
+/// Progress of one exchange on the wire.
+struct Flow {
+    /// The client has closed its write side and we go on (AMB-12).
+    eof: bool,
+    /// Since when output has been waiting for the client.
+    stalled: Option<Instant>,
+    /// When the last byte came in.
+    quiet_since: Instant,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// Body bytes are expected.
+    Expecting,
+    /// The body is complete; the socket is watched for its end.
+    Watching,
+    /// Not read for now: the application is behind.
+    Paused,
+    /// The client has closed its side.
+    Ended,
+}
+
+enum Failure {
+    Refused(Refusal),
+    Lost(Reason),
+}
+
+fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

@@ -1,0 +1,38 @@
+//! Bytes to typed PAGI scopes and events, and back.
+//!
+//! This crate knows HTTP and the PAGI protocol; it knows neither Perl nor processes. A newcomer reads it in the
+//! direction data flows:
+//!
+//! 1. [`accept`] takes connections from [`listener`]s and spawns one task per connection;
+//! 2. [`http1`] parses a [`scope::RequestHead`] and opens an [`exchange::Exchange`];
+//! 3. the exchange is put in the [`inbox`], from where whoever runs applications takes it;
+//! 4. the application's [`event::SendEvent`]s go through [`sequence`] (is this event legal now?) into the
+//!    exchange's [`outbound`] queue as wire bytes;
+//! 5. the connection task writes the queue to the socket.
+//!
+//! Everything lives on one thread: an exchange is an `Rc`, and no borrow of it is held while application code runs.
+
+pub mod accept;
+pub mod access_log;
+pub mod config;
+pub mod date;
+pub mod drain;
+pub mod event;
+pub mod exchange;
+pub mod header;
+pub mod http1;
+pub mod inbox;
+pub mod listener;
+pub mod outbound;
+pub mod path;
+pub mod reason;
+pub mod scope;
+pub mod sequence;
+pub mod sse;
+pub mod stats;
+pub mod status;
+pub mod transport;
+pub mod worker;
+
+pub use config::Config;
+pub use stats::Stats;

@@ -1,0 +1,24 @@
+//! A listening socket as the worker receives it: bound, listening and non-blocking, made by whoever started it.
+
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+
+/// One accept queue.
+#[derive(Debug)]
+pub enum Listener {
+    /// A TCP queue (possibly one of a SO_REUSEPORT group).
+    Tcp(TcpListener),
+    /// A Unix socket and the path it was bound to, as shown in `scope.server` (SCOPE-7).
+    Unix(UnixListener, PathBuf),
+}
+
+impl Listener {
+    /// A second handle of the same queue, for a process that serves without giving up the original.
+    pub fn try_clone(&self) -> std::io::Result<Self> {
+        Ok(match self {
+            Self::Tcp(socket) => Self::Tcp(socket.try_clone()?),
+            Self::Unix(socket, path) => Self::Unix(socket.try_clone()?, path.clone()),
+        })
+    }
+}

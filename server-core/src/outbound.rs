@@ -1,0 +1,212 @@
+//! Output waiting for the socket: wire bytes in memory and parts of files still on disk.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::os::unix::fs::FileExt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use rustix::io::{Errno, ReadWriteFlags};
+use tokio::io::AsyncWrite;
+use tokio::task::JoinHandle;
+
+use crate::event::FileRange;
+
+/// How much of a file is held in memory at a time.
+const FILE_BLOCK: usize = 128 * 1024;
+
+/// An ordered queue of output.
+#[derive(Default)]
+pub struct Outbound {
+    front: Vec<u8>,
+    written: usize,
+    later: VecDeque<Segment>,
+    /// Bytes in `later`'s memory segments.
+    later_bytes: usize,
+}
+
+enum Segment {
+    Bytes(Vec<u8>),
+    File(FileReader),
+}
+
+struct FileReader {
+    file: Arc<std::fs::File>,
+    offset: u64,
+    remaining: u64,
+    pending: Option<JoinHandle<io::Result<Vec<u8>>>>,
+}
+
+impl Outbound {
+    /// Bytes held in memory and not yet taken by the socket.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.front.len() - self.written + self.later_bytes
+    }
+
+    /// Whether nothing at all is left to write.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.written == self.front.len() && self.later.is_empty()
+    }
+
+    /// Appends bytes through a writer function, so that encoders write in place.
+    pub fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.later.is_empty() {
+            if self.written == self.front.len() {
+                self.front.clear();
+                self.written = 0;
+            }
+            write(&mut self.front);
+            return;
+        }
+        if !matches!(self.later.back(), Some(Segment::Bytes(_))) {
+            self.later.push_back(Segment::Bytes(Vec::new()));
+        }
+        if let Some(Segment::Bytes(bytes)) = self.later.back_mut() {
+            let before = bytes.len();
+            write(bytes);
+            self.later_bytes += bytes.len() - before;
+        }
+    }
+
+    /// Appends part of a file, read in blocks when its turn comes.
+    pub fn push_file(&mut self, range: FileRange) {
+        if range.length > 0 {
+            self.later.push_back(Segment::File(FileReader {
+                file: Arc::new(range.file),
+                offset: range.offset,
+                remaining: range.length,
+                pending: None,
+            }));
+        }
+    }
+
+    /// Throws everything away.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Writes as much as the stream takes. Ready when all is written, or with the stream's or the file's error. `count`
+    /// is told of every write.
+    pub fn poll_write<W: AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut W,
+        cx: &mut Context<'_>,
+        mut count: impl FnMut(usize),
+    ) -> Poll<io::Result<()>> {
+        loop {
+            while self.written < self.front.len() {
+                let slices = [IoSlice::new(&self.front[self.written..])];
+                let written = ready!(Pin::new(&mut *stream).poll_write_vectored(cx, &slices))?;
+                if written == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
+                self.written += written;
+                count(written);
+            }
+            if !ready!(self.poll_next_segment(cx))? {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// Moves the next bytes to the front; `false` when there are none.
+    fn poll_next_segment(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        match self.later.front_mut() {
+            None => Poll::Ready(Ok(false)),
+            Some(Segment::Bytes(bytes)) => {
+                self.later_bytes -= bytes.len();
+                self.front = std::mem::take(bytes);
+                self.written = 0;
+                self.later.pop_front();
+                Poll::Ready(Ok(true))
+            }
+            Some(Segment::File(reader)) => {
+                ready!(reader.poll_read(cx, &mut self.front))?;
+                self.written = 0;
+                if reader.remaining == 0 {
+                    self.later.pop_front();
+                }
+                Poll::Ready(Ok(true))
+            }
+        }
+    }
+}
+
+impl FileReader {
+    /// Fills `block` with the next part of the file. What is in the page cache is read here; anything that would wait
+    /// for a disk is read by a helper thread (BLK-2, EMB-12).
+    fn poll_read(&mut self, cx: &mut Context<'_>, block: &mut Vec<u8>) -> Poll<io::Result<()>> {
+        loop {
+            if let Some(handle) = &mut self.pending {
+                let joined = ready!(Pin::new(handle).poll(cx));
+                self.pending = None;
+                *block = joined.map_err(io::Error::other)??;
+                break;
+            }
+            let length = usize::try_from(self.remaining).unwrap_or(usize::MAX).min(FILE_BLOCK);
+            block.resize(length, 0);
+            let mut slices = [io::IoSliceMut::new(block)];
+            match rustix::io::preadv2(&*self.file, &mut slices, self.offset, ReadWriteFlags::NOWAIT) {
+                Ok(read) => {
+                    block.truncate(read);
+                    break;
+                }
+                Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                    let (file, offset, block) = (Arc::clone(&self.file), self.offset, std::mem::take(block));
+                    self.pending = Some(tokio::task::spawn_blocking(move || read_block(&file, offset, block)));
+                }
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+        if block.is_empty() {
+            // The file became shorter than it was when the response was started: the promise cannot be kept.
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.offset += block.len() as u64;
+        self.remaining = self.remaining.saturating_sub(block.len() as u64);
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn read_block(file: &std::fs::File, offset: u64, mut block: Vec<u8>) -> io::Result<Vec<u8>> {
+    let read = file.read_at(&mut block, offset)?;
+    block.truncate(read);
+    Ok(block)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flow_2_counts_what_is_in_memory() {
+        let mut out = Outbound::default();
+        assert!(out.is_empty());
+        out.append(|bytes| bytes.extend_from_slice(b"hello"));
+        assert_eq!(out.buffered(), 5);
+        let file = std::fs::File::open("/proc/self/exe").unwrap();
+        out.push_file(FileRange { file, offset: 0, length: 100 });
+        out.append(|bytes| bytes.extend_from_slice(b"tail"));
+        assert_eq!(out.buffered(), 9);
+        out.clear();
+        assert!(out.is_empty());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn body_4_files_and_bytes_leave_in_order() {
+        let path = std::env::temp_dir().join(format!("pagi-outbound-{}", std::process::id()));
+        let content: Vec<u8> = (0..400_000u32).map(|n| (n % 251) as u8).collect();
+        std::fs::write(&path, &content).unwrap();
+        let mut out = Outbound::default();
+        out.append(|bytes| bytes.extend_from_slice(b"head"));
+        out.push_file(FileRange::open(path.clone(), 10, Some(300_000)).unwrap());
+        out.append(|bytes| bytes.extend_from_slice(b"tail"));
+        let mut sink = Vec::new();
+        std::future::poll_fn(|cx| out.poll_write(&mut sink, cx, |_| ())).await.unwrap();
+        std::fs::remove_file(path).unwrap();
+        assert_eq!(sink, [b"head", &content[10..300_010], b"tail"].concat());
+    }
+}

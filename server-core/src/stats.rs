@@ -1,0 +1,44 @@
+//! Running totals of one worker, kept as plain cells: only the worker's thread writes them, and the process that
+//! wants to see them copies them out once a turn.
+
+use std::cell::Cell;
+
+/// Totals since the worker started, and current levels.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// Requests whose response is finished, whatever the outcome.
+    pub requests: Cell<u64>,
+    /// Connections accepted.
+    pub accepted: Cell<u64>,
+    /// Connections open now.
+    pub connections: Cell<u64>,
+    /// Exchanges under way now (an application call that has not finished).
+    pub active: Cell<u64>,
+    /// Bytes read from clients.
+    pub bytes_in: Cell<u64>,
+    /// Bytes written to clients.
+    pub bytes_out: Cell<u64>,
+    /// Responses by first digit of the status: index 0 holds 1xx, index 4 holds 5xx.
+    pub status: [Cell<u64>; 5],
+    /// Requests refused by the server itself (400, 408, 413, 414, 431, 501, 503, 505).
+    pub refused: Cell<u64>,
+}
+
+impl Stats {
+    /// Adds `n` to a total.
+    pub fn add(cell: &Cell<u64>, n: u64) {
+        cell.set(cell.get().wrapping_add(n));
+    }
+
+    /// Takes `n` off a level.
+    pub fn sub(cell: &Cell<u64>, n: u64) {
+        cell.set(cell.get().saturating_sub(n));
+    }
+
+    /// Counts one response by its status class.
+    pub fn count_status(&self, status: u16) {
+        if let Some(cell) = self.status.get(usize::from(status / 100).wrapping_sub(1)) {
+            Self::add(cell, 1);
+        }
+    }
+}

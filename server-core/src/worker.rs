@@ -1,0 +1,76 @@
+//! What all connections of one worker share.
+
+use std::cell::RefCell;
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use crate::access_log::{AccessLog, Record};
+use crate::config::Config;
+use crate::drain::Drain;
+use crate::inbox::Inbox;
+use crate::stats::Stats;
+
+/// Size of the shared read buffer: the most one read takes from a socket.
+const SCRATCH: usize = 64 * 1024;
+
+/// Shared parts of a worker; everything that belongs to one connection or exchange lives with it.
+pub struct Worker {
+    /// Limits and timers.
+    pub config: Config,
+    /// Totals.
+    pub stats: Stats,
+    /// Exchanges ready for the application side.
+    pub inbox: Inbox,
+    /// Graceful shutdown.
+    pub drain: Drain,
+    access_log: RefCell<Option<AccessLog>>,
+    /// One read buffer for all connections: an idle connection holds no memory of its own.
+    pub(crate) scratch: RefCell<Vec<u8>>,
+    /// A connection has closed: acceptors that waited for room may look again.
+    pub(crate) room: Notify,
+}
+
+impl Worker {
+    /// A worker that has not begun to serve.
+    #[must_use]
+    pub fn new(config: Config, access_log: Option<AccessLog>) -> Self {
+        Self {
+            config,
+            stats: Stats::default(),
+            inbox: Inbox::default(),
+            drain: Drain::default(),
+            access_log: RefCell::new(access_log),
+            scratch: RefCell::new(vec![0; SCRATCH]),
+            room: Notify::new(),
+        }
+    }
+
+    /// Current time of the monotonic clock.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    pub(crate) fn log_access(&self, record: &Record<'_>) {
+        if let Some(log) = &mut *self.access_log.borrow_mut() {
+            log.record(record);
+        }
+    }
+
+    /// Writes out the access log lines of this turn.
+    pub fn flush_access_log(&self) {
+        if let Some(log) = &mut *self.access_log.borrow_mut() {
+            log.flush();
+        }
+    }
+
+    /// Opens the access log file anew (log rotation).
+    pub fn reopen_access_log(&self) {
+        if let Some(log) = &mut *self.access_log.borrow_mut()
+            && let Err(error) = log.reopen()
+        {
+            tracing::error!(%error, "cannot reopen the access log; the old file stays in use");
+        }
+    }
+}
