@@ -1,0 +1,87 @@
+package PAGI::Middleware::ContentLength;
+
+use strict;
+use warnings;
+use parent 'PAGI::Middleware';
+
+use PAGI::Middleware::Support::Headers qw(response_header with_headers);
+use PAGI::Middleware::Support::HeldResponse;
+
+sub _init {
+    my ($self, $config) = @_;
+    $self->{auto_chunked} = $config->{auto_chunked} ? 1 : 0;
+    return;
+}
+
+sub wrap {
+    my ($self, $app) = @_;
+    return $app if $self->{auto_chunked};
+    return sub {
+        my ($scope, $receive, $send) = @_;
+        return $app->($scope, $receive, $send) if $scope->{type} ne 'http';
+
+        # The empty body of an application that answers HEAD itself says nothing
+        # about the length a GET would have (HEAD-4).
+        my $head = ($scope->{method} // '') eq 'HEAD';
+        return PAGI::Middleware::Support::HeldResponse->new(
+            send    => $send,
+            hold    => \&_lacks_length,
+            release => sub {
+                my ($start, $event, $body) = @_;
+                return ($start, $event) if $head && !length $body;
+                return (_sized($start, length $body), $event);
+            },
+            bodiless => sub { $head ? $_[0] : _sized($_[0], 0) },
+        )->run($app, $scope, $receive);
+    };
+}
+
+sub _lacks_length {
+    my ($start) = @_;
+    return !defined response_header($start, 'content-length')
+        && lc(response_header($start, 'transfer-encoding') // '') ne 'chunked';
+}
+
+sub _sized {
+    my ($start, $length) = @_;
+    return with_headers($start, [ 'content-length', $length ]);
+}
+
+1;
+
+__END__
+
+=encoding utf8
+
+=head1 NAME
+
+PAGI::Middleware::ContentLength - add a missing content-length
+
+=head1 SYNOPSIS
+
+    use PAGI::Middleware::Builder;
+
+    my $app = builder {
+        enable 'Head';
+        enable 'ContentLength';
+        sub { my ($scope, $receive, $send) = @_; ... };
+    };
+
+=head1 DESCRIPTION
+
+Acts on C<http> scopes. A response that is one complete C<body> event gets its C<content-length> (bytes). Left
+alone: responses that have one or say C<transfer-encoding: chunked>, streamed bodies, C<file> and C<fh>
+bodies, responses with trailers, and HEAD responses with an empty body (put L<PAGI::Middleware::Head>
+outside to have HEAD answered with the length of the GET).
+
+=head1 OPTIONS
+
+=over 4
+
+=item auto_chunked
+
+True: do nothing at all, so that the server uses chunked framing. Default 0.
+
+=back
+
+=cut

@@ -1,0 +1,78 @@
+package PAGI::Middleware::ETag;
+
+use strict;
+use warnings;
+use parent 'PAGI::Middleware';
+
+use Digest::MD5 qw(md5_hex);
+use PAGI::Middleware::Support::Headers qw(response_header with_headers);
+use PAGI::Middleware::Support::HeldResponse;
+
+sub _init {
+    my ($self, $config) = @_;
+    $self->{prefix} = $config->{weak} ? 'W/' : '';
+    return;
+}
+
+sub wrap {
+    my ($self, $app) = @_;
+    my $prefix = $self->{prefix};
+    return sub {
+        my ($scope, $receive, $send) = @_;
+        return $app->($scope, $receive, $send) if $scope->{type} ne 'http';
+
+        my $head = ($scope->{method} // '') eq 'HEAD';
+        return PAGI::Middleware::Support::HeldResponse->new(
+            send    => $send,
+            hold    => sub { !defined response_header($_[0], 'etag') },
+            release => sub {
+                my ($start, $event, $body) = @_;
+                # The tag of an empty HEAD body would not be the tag of the GET.
+                return ($start, $event) if $head && !length $body;
+                return (with_headers($start, [ 'ETag', $prefix . '"' . md5_hex($body) . '"' ]), $event);
+            },
+        )->run($app, $scope, $receive);
+    };
+}
+
+1;
+
+__END__
+
+=encoding utf8
+
+=head1 NAME
+
+PAGI::Middleware::ETag - entity tags from the body
+
+=head1 SYNOPSIS
+
+    use PAGI::Middleware::Builder;
+
+    my $app = builder {
+        enable 'ConditionalGet';    # outside: it needs the tag made further in
+        enable 'ETag';
+        sub { my ($scope, $receive, $send) = @_; ... };
+    };
+
+=head1 DESCRIPTION
+
+Acts on C<http> scopes. A response that is one complete C<body> event gets an C<ETag> with the MD5 of the
+body, whatever its status. Left alone: responses that have an C<ETag>, streamed bodies, C<file> and
+C<fh> bodies (L<PAGI::Middleware::Static> makes its own), responses with trailers, and HEAD responses with an
+empty body (put L<PAGI::Middleware::Head> outside).
+
+The tag saves transfer, not work: the application still runs. It needs
+L<PAGI::Middleware::ConditionalGet> outside to turn a matching request into a 304.
+
+=head1 OPTIONS
+
+=over 4
+
+=item weak
+
+True: weak tags, C<W/"...">. Default 0.
+
+=back
+
+=cut
