@@ -12,7 +12,7 @@ use PAGI::Request::Query;
 use Scalar::Util qw(blessed reftype weaken);
 
 # What PAGI::WebSocket and PAGI::SSE share: the view on the scope, and callback lists. A subclass provides _scope_type and
-# _callback_lists (the fields that hold its lists).
+# _callback_lists (the fields that hold its lists) and _close_arguments (what on_close callbacks get).
 
 sub new {
     my ($class, $scope, $receive, $send) = @_;
@@ -113,8 +113,9 @@ sub _set_state {
 # Each callback is taken off the list before it runs, so that it runs once however many ways lead here. All lists are
 # emptied at the end: callbacks are closures over this object as a rule.
 async sub _run_close_callbacks {
-    my ($self, @args) = @_;
+    my ($self) = @_;
 
+    my @args = $self->_close_arguments;
     $self->{_finished} = 1 if $self->{_state} eq 'closed';
     while (my $callback = shift @{ $self->{_on_close} }) {
         await $self->_call_guarded('on_close', $callback, @args);

@@ -11,8 +11,9 @@ use Future::AsyncAwait;
 use PAGI::Utils::TextJSON ();
 use Scalar::Util qw(blessed looks_like_number weaken);
 
-sub _scope_type     { return 'sse' }
-sub _callback_lists { return qw(_on_close _on_error) }
+sub _scope_type      { return 'sse' }
+sub _callback_lists  { return qw(_on_close _on_error) }
+sub _close_arguments { return ($_[0], PAGI::EventScope::_or($_[0]{_disconnect_reason}, 'unknown')) }
 
 sub _init {
     my ($self) = @_;
@@ -132,7 +133,7 @@ async sub _try {
     my $error = $@;
     $self->_set_closed('write_error');
     await $self->_trigger_error($error);
-    await $self->_finish;
+    await $self->_run_close_callbacks;
     return 0;
 }
 
@@ -197,7 +198,7 @@ async sub each {
         };
         next if $ok;
         my $error = $@;
-        await $self->_finish;
+        await $self->_run_close_callbacks;
         die $error;
     }
     return $self;
@@ -318,13 +319,13 @@ async sub _close_once {
     my ($self, $reason) = @_;
     return if $self->{_state} eq 'closed';
     $self->_set_closed($reason);
-    await $self->_finish;
+    await $self->_run_close_callbacks;
     return;
 }
 
-async sub _finish {
+async sub _run_close_callbacks {
     my ($self) = @_;
-    await $self->_run_close_callbacks($self, PAGI::EventScope::_or($self->{_disconnect_reason}, 'unknown'));
+    await $self->SUPER::_run_close_callbacks;
     $self->_wake;
     return;
 }

@@ -10,8 +10,9 @@ use Future::AsyncAwait;
 use PAGI::Utils::TextJSON ();
 use Scalar::Util qw(blessed);
 
-sub _scope_type     { return 'websocket' }
-sub _callback_lists { return qw(_on_close _on_error _on_message) }
+sub _scope_type      { return 'websocket' }
+sub _callback_lists  { return qw(_on_close _on_error _on_message) }
+sub _close_arguments { return @{ $_[0] }{qw(_close_code _close_reason)} }
 
 sub _init {
     my ($self) = @_;
@@ -190,7 +191,7 @@ async sub _each {
         };
         next if $ok;
         my $error = $@;
-        await $self->_run_close_callbacks($self->{_close_code}, $self->{_close_reason});
+        await $self->_run_close_callbacks;
         die $error;
     }
     return;
@@ -264,7 +265,7 @@ async sub _close_once {
     my ($self, $code, $reason) = @_;
     return if $self->{_state} eq 'closed';
     $self->_set_closed($code, $reason);
-    await $self->_run_close_callbacks($code, $reason);
+    await $self->_run_close_callbacks;
     return;
 }
 
