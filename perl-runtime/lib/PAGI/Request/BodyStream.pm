@@ -17,12 +17,15 @@ sub new {
     if (defined $args{decode}) {
         $encoding = Encode::find_encoding($args{decode})
             or croak "Unknown encoding '$args{decode}'";
+        # the byte order mark would have to be remembered between chunks
+        croak "Encoding '$args{decode}' depends on a byte order mark: name $args{decode}LE or $args{decode}BE instead"
+            if $encoding->name =~ /\A(?:UTF-16|UTF-32)\z/;
     }
     return bless {
         receive    => $args{receive},
         max_bytes  => $args{max_bytes},
         limit_name => defined $args{limit_name} ? $args{limit_name} : 'max_bytes',
-        encoding   => $encoding && $encoding->renew,    # UTF-16 remembers its byte order
+        encoding   => $encoding,
         strict     => $args{strict} ? 1 : 0,
         pending    => '',
         bytes_read => 0,
@@ -181,7 +184,7 @@ What the limit is called in the error, default C<max_bytes>.
 =item decode
 
 Name of an encoding (for example C<UTF-8>); chunks are then characters. Default: none, chunks are bytes. An encoding that Perl
-does not know dies with C<Unknown encoding 'NAME'>.
+does not know dies with C<Unknown encoding 'NAME'>, C<UTF-16> and C<UTF-32> without a byte order die as well.
 
 =item strict
 
