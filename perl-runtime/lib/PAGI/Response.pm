@@ -371,6 +371,9 @@ sub _awaited {
     };
 }
 
+# Future::AsyncAwait hands the awaited object itself to the outer Future's on_cancel, which takes Futures and code.
+use overload '&{}' => sub { my ($self) = @_; sub { $self->_awaited->cancel } }, fallback => 1;
+
 sub AWAIT_CLONE        { $_[0]->_awaited->AWAIT_CLONE }
 sub AWAIT_IS_READY     { $_[0]->_awaited->AWAIT_IS_READY }
 sub AWAIT_IS_CANCELLED { $_[0]->_awaited->AWAIT_IS_CANCELLED }
