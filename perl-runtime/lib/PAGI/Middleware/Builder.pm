@@ -198,16 +198,12 @@ application: a coderef, an object with C<to_app>, or a class name (see
 L<PAGI::Utils/to_app>). A block without one dies with
 C<to_app() requires an app, component, or class name>. Builders nest.
 
-=head2 enable NAME, %config
-
-=head2 enable($object)
+=head2 enable NAME, %config; enable($object)
 
 Adds middleware. The object form needs the parentheses (without them Perl reads an
 indirect method call) and takes no configuration.
 
-=head2 enable_if { CONDITION } NAME, %config
-
-=head2 enable_if { CONDITION } ($object)
+=head2 enable_if { CONDITION } NAME, %config; enable_if { CONDITION } ($object)
 
 Adds middleware that is used only when the condition is true. The condition is called
 with the scope for each connection, of every scope type including C<lifespan>. The
@@ -238,11 +234,11 @@ C<Could not load CLASS: REASON>.
 
 No options.
 
-=head2 add_middleware($name_or_object, %config)
+=head2 add_middleware, add_middleware_if, add_mount
 
-=head2 add_middleware_if($condition, $name_or_object, %config)
-
-=head2 add_mount($path, $app)
+    $builder->add_middleware($name_or_object, %config);
+    $builder->add_middleware_if($condition, $name_or_object, %config);
+    $builder->add_mount($path, $app);
 
 What C<enable>, C<enable_if> and C<mount> do; those three names work as methods too. All return
 the builder.

@@ -7,6 +7,7 @@ use parent 'PAGI::Middleware';
 use Carp qw(croak);
 use Cwd ();
 use Digest::MD5 qw(md5_hex);
+use Errno qw(ENOENT ENOTDIR EACCES ELOOP ENAMETOOLONG);
 use File::Spec;
 use HTTP::Date ();
 use PAGI::Middleware::Support::ByteRange qw(byte_range);
@@ -105,7 +106,12 @@ sub _find {
 
     for my $name (_spellings(join '/', @segments)) {
         my $file = length $name ? "$self->{root}/$name" : $self->{root};
-        my @stat = stat $file or next;
+        my @stat = stat $file;
+        if (!@stat) {
+            # Not there, or not for us; anything else is trouble with the disk.
+            next if grep { $! == $_ } ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG;
+            return 500;
+        }
         return $self->_checked($file, @stat) unless -d _;
         for my $index (@{ $self->{index} }) {
             my $candidate = "$file/$index";
@@ -134,7 +140,6 @@ sub _checked {
         my ($real, $root) = map { Cwd::realpath($_) } $file, $self->{root};
         return 403 unless defined $real && defined $root && index($real, $root eq '/' ? '/' : "$root/") == 0;
     }
-    return 500 unless defined $stat[7] && defined $stat[9];
     return (200, $file, @stat[ 7, 9 ]);
 }
 

@@ -53,11 +53,9 @@ PAGI::Middleware::Support::Paths - a set of path strings and patterns
 
 =head1 METHODS
 
-=head2 exact($who, \@list)
+=head2 exact($who, \@list), prefixes($who, \@list)
 
-=head2 prefixes($who, \@list)
-
-Strings in the list match the whole path, or its beginning (C</admin> then covers
+Constructors. Strings in the list match the whole path, or its beginning (C</admin> then covers
 C</administrator> too); C<qr//> patterns match as they are. Anything else croaks with a
 message that begins with C<$who>.
 

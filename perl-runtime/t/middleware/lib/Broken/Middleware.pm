@@ -1,0 +1,4 @@
+package Broken::Middleware;
+use strict;
+sub wrap { if (1) { 
+1;
