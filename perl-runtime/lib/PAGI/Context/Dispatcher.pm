@@ -68,7 +68,7 @@ async sub _run_loop {
     until ($outcome) {
         my $event;
         if (!eval { $event = await $self->{receive}->(); 1 }) {
-            await $self->_report($@, 'receive');
+            await $self->_report(my $error = $@, 'receive');
             $outcome = 'error';
             last;
         }
@@ -84,7 +84,7 @@ async sub _run_loop {
         }
         if ($outcome) {
             eval { await $self->_sync_terminal_disconnect(@$event{qw(code reason)}); 1 }
-                or await $self->_report($@, 'handler');
+                or await $self->_report(my $error = $@, 'handler');
         }
         elsif ($self->{_stopped}) {
             $outcome = 'stop';
@@ -107,11 +107,12 @@ async sub _deliver {
             my $result = $handler->($self, $event);
             await $result if blessed $result && $result->isa('Future');
             1;
-        } or await $self->_report($@, 'handler');
+        } or await $self->_report(my $error = $@, 'handler');
     }
     return;
 }
 
+# Callers copy $@: an async sub clears it on entry, and would see its aliased argument vanish.
 async sub _report {
     my ($self, $error, $source) = @_;
     my @callbacks = @{ $self->{_on_error} || [] };
