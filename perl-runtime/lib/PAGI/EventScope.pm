@@ -51,7 +51,8 @@ sub is_closed { return $_[0]{_state} eq 'closed' ? 1 : 0 }
 
 sub header {
     my ($self, $name) = @_;
-    return ($self->header_all($name))[-1];
+    my @values = $self->header_all($name);
+    return @values ? $values[-1] : undef;
 }
 
 sub header_all {

@@ -39,7 +39,7 @@ sub raw_query_param {
     return $self->_query_value($name, raw => 1);
 }
 
-sub last_event_id { return scalar $_[0]->header('last-event-id') }
+sub last_event_id { return $_[0]->header('last-event-id') }
 
 sub is_started        { return $_[0]{_state} eq 'started' ? 1 : 0 }
 sub is_connected      { return $_[0]->is_started }

@@ -54,7 +54,8 @@ sub _body_preview {
 
 sub header {
     my ($self, $name) = @_;
-    return ($self->header_all($name))[0];
+    my ($value) = $self->header_all($name);    # one value in list context too
+    return $value;
 }
 
 sub header_all {
@@ -76,9 +77,9 @@ sub is_success  { return $_[0]{status} >= 200 && $_[0]{status} < 300 ? 1 : 0 }
 sub is_redirect { return $_[0]{status} >= 300 && $_[0]{status} < 400 ? 1 : 0 }
 sub is_error    { return $_[0]{status} >= 400 ? 1 : 0 }
 
-sub content_type   { return scalar $_[0]->header('content-type') }
-sub content_length { return scalar $_[0]->header('content-length') }
-sub location       { return scalar $_[0]->header('location') }
+sub content_type   { return $_[0]->header('content-type') }
+sub content_length { return $_[0]->header('content-length') }
+sub location       { return $_[0]->header('location') }
 
 1;
 

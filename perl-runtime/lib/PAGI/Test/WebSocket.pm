@@ -71,7 +71,7 @@ sub _receive_frame {
     my $frame = $find->();
     return $frame if defined $frame;
     if ($timeout && !$self->{_closed}) {
-        $self->_drive(sub { defined($frame = $find->()) || $self->{_closed} }, $timeout);
+        $self->_drive(sub { defined $frame || defined($frame = $find->()) || $self->{_closed} }, $timeout);
         return $frame if defined $frame;
     }
     return undef if $self->{_closed};
