@@ -7,17 +7,18 @@ use parent qw(PAGI::Context::Dispatcher PAGI::Transport);
 
 use Carp qw(croak);
 
-sub _type_map {
-    return {
-        http      => 'PAGI::Context::HTTP',
-        websocket => 'PAGI::Context::WebSocket',
-        sse       => 'PAGI::Context::SSE',
-    };
-}
+my %TYPE = (
+    http      => 'PAGI::Context::HTTP',
+    websocket => 'PAGI::Context::WebSocket',
+    sse       => 'PAGI::Context::SSE',
+);
+
+# A copy, so that a subclass may change what it gets.
+sub _type_map { +{%TYPE} }
 
 sub _resolve_class {
     my ($class, $scope) = @_;
-    my $map = $class->_type_map;
+    my $map = $class->can('_type_map') == \&_type_map ? \%TYPE : $class->_type_map;
     my $type = defined $scope->{type} ? $scope->{type} : 'http';
     return $map->{$type} || $map->{http};
 }

@@ -173,15 +173,17 @@ sub _set_body {
     $self->{_body} = $bytes;
     return $self unless defined $type;
 
-    my $current = $self->content_type;
+    my $current = $self->{_headers}->get('content-type');
     if (!defined $current) {
-        $current = $type;
-        $self->content_type($type) unless defined $charset;
+        $type .= "; charset=$charset" if defined $charset && $type ne 'application/json';
+        $self->{_headers}->add('content-type', $type);
     }
-    return $self unless defined $charset;
-    $current .= "; charset=$charset"
-        unless $current =~ /charset=/i || $current =~ m{\A\s*(?:application/json|[^;\s]+\+json)\s*(?:;|\z)}i;
-    return $self->content_type($current);
+    elsif (defined $charset
+        && $current !~ /charset=/i
+        && $current !~ m{\A\s*(?:application/json|[^;\s]+\+json)\s*(?:;|\z)}i) {
+        $self->content_type("$current; charset=$charset");
+    }
+    return $self;
 }
 
 sub _options {
@@ -190,7 +192,16 @@ sub _options {
     return {@$options};
 }
 
-sub _utf8 { defined $_[0] ? Encode::encode('UTF-8', "$_[0]", Encode::FB_CROAK) : '' }
+my $UTF8 = Encode::find_encoding('UTF-8');
+
+sub _utf8 {
+    my ($text) = @_;
+    return '' unless defined $text;
+    $text = "$text";
+    return $UTF8->encode($text, Encode::FB_CROAK) if $text =~ /[^\x00-\x7f]/;
+    utf8::downgrade($text);
+    return $text;
+}
 
 sub text {
     my ($self, $text, @options) = @_;
@@ -274,14 +285,19 @@ sub send_file {
 
 # --- sending
 
-# Nothing has content-length with 204 (STAT-1); with 304 it would describe the other response, so only the application knows.
+# Headers as built; for a body of known length with the one computed length. With 204 there is none (STAT-1), with 304 it would
+# describe the other response, so only one the application gave stays.
 sub _start_event {
     my ($self, $length) = @_;
-    my $status = $self->status;
+    my $status = defined $self->{_status} ? $self->{_status} : 200;
     my $pairs = $self->{_headers}->to_pairs;
     if (defined $length) {
-        my $own = $status == 304 ? qr/\Atransfer-encoding\z/i : qr/\A(?:content-length|transfer-encoding)\z/i;
-        $pairs = [ grep { $_->[0] !~ $own } @$pairs ];
+        $pairs = [
+            grep {
+                my $name = lc $_->[0];
+                $name ne 'transfer-encoding' && ($name ne 'content-length' || $status == 304);
+            } @$pairs
+        ];
         push @$pairs, [ 'content-length', $length ] unless $status == 204 || $status == 304;
     }
     return { type => 'http.response.start', status => $status, headers => $pairs };

@@ -177,6 +177,7 @@ subtest 'type and charset' => sub {
     is $type->($r->new->content_type('text/css; charset=latin1')->text('x')), 'text/css; charset=latin1', 'an explicit charset stays';
     is $type->($r->new->content_type('application/problem+json')->json({})), 'application/problem+json', 'JSON types stay bare';
     is $type->($r->new->content_type('Application/JSON')->text('{}')), 'Application/JSON', 'also with text';
+    is $type->($r->new->content_type('text/x')->json({})), 'text/x; charset=utf-8', 'another type with json';
     is $type->($r->html('x')->text('y')), 'text/html; charset=utf-8', 'the type of an earlier body method counts';
     is $type->($r->text('x', content_type => 'text/x')), 'text/x; charset=utf-8', 'as an option';
 };
