@@ -6,6 +6,7 @@ use warnings;
 use Carp qw(croak);
 use Fcntl qw(O_WRONLY O_CREAT O_EXCL O_NOFOLLOW);
 use Future::AsyncAwait;
+use PAGI::Request::PartialFile;
 use PAGI::Request::Query;
 use Scalar::Util qw(blessed);
 
@@ -78,7 +79,7 @@ async sub stream_to_file {
     sysopen my $fh, $path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600
         or croak "Cannot create $path: $!";
     binmode $fh;
-    my $partial = PAGI::Request::Part::PartialFile->new($path);
+    my $partial = PAGI::Request::PartialFile->new($path);
     my $total = await $self->stream_to(sub {
         print {$fh} $_[0] or die "Cannot write to $path: $!\n";
         return;
@@ -86,18 +87,6 @@ async sub stream_to_file {
     close $fh or croak "Cannot close $path: $!";
     $partial->keep;
     return $total;
-}
-
-# Unlinks the file when it goes away, by exception or by cancellation of the Future, unless told to keep it.
-package PAGI::Request::Part::PartialFile;
-
-sub new  { return bless { path => $_[1], owner => $$ }, $_[0] }
-sub keep { delete $_[0]{path}; return }
-
-sub DESTROY {
-    my ($self) = @_;
-    local ($@, $!);
-    unlink $self->{path} if defined $self->{path} && $self->{owner} == $$;
 }
 
 1;
