@@ -19,6 +19,7 @@ sub _init {
     my ($self) = @_;
     $self->{_state}             = 'pending';    # then started, then closed
     $self->{_disconnect_reason} = undef;
+    $self->{_starting}          = undef;        # the start in flight
     $self->{_receiving}         = undef;        # the one receive in flight, kept across waits
     $self->{_wakers}            = [];           # Futures of those that wait, see _wait
     $self->{_late_keepalive}    = undef;        # a keepalive to repeat after the start
@@ -45,25 +46,30 @@ sub is_started        { return $_[0]{_state} eq 'started' ? 1 : 0 }
 sub is_connected      { return $_[0]->is_started }
 sub disconnect_reason { return $_[0]{_disconnect_reason} }
 
-async sub start {
+# While a start is in flight everybody waits for that one, so that events sent meanwhile keep their order.
+sub start {
     my ($self, %options) = @_;
-    return $self if $self->{_state} ne 'pending';
 
-    # Started before the send has settled: a second sender meanwhile must queue behind it, not start again.
-    $self->_set_state('started');
-    my $ok = eval {
-        await $self->{send}->({
-            type   => 'sse.start',
-            status => PAGI::EventScope::_or($options{status}, 200),
-            exists $options{headers} ? (headers => $options{headers}) : (),
-        });
-        1;
-    };
-    if (!$ok) {
-        my $error = $@;
-        $self->_set_state('pending') if $self->{_state} eq 'started';
-        die $error;
-    }
+    return $self->{_starting}->without_cancel if $self->{_starting};
+    return Future->done($self) if $self->{_state} ne 'pending';
+    my $starting = $self->_start(%options);
+    return $starting if $starting->is_ready;
+
+    $self->{_starting} = $starting;
+    weaken(my $weak = $self);
+    $starting->on_ready(sub { delete $weak->{_starting} if $weak });
+    return $starting->without_cancel;
+}
+
+async sub _start {
+    my ($self, %options) = @_;
+
+    await $self->{send}->({
+        type   => 'sse.start',
+        status => PAGI::EventScope::_or($options{status}, 200),
+        exists $options{headers} ? (headers => $options{headers}) : (),
+    });
+    $self->_set_state('started') if $self->{_state} eq 'pending';
     if (my $keepalive = delete $self->{_late_keepalive}) {
         await $self->{send}->($keepalive);
     }
@@ -73,7 +79,7 @@ async sub start {
 async sub _emit {
     my ($self, $event) = @_;
     croak 'Cannot send on closed SSE connection' if $self->{_state} eq 'closed';
-    await $self->start if $self->{_state} eq 'pending';
+    await $self->start if $self->{_state} eq 'pending' || $self->{_starting};
     await $self->{send}->($event);
     return $self;
 }
