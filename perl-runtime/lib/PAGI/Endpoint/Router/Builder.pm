@@ -70,16 +70,16 @@ sub named_routes { $_[0]{router}->named_routes }
 
 # Code called with the context alone.
 sub _handler {
-    my ($self, $handler, $message) = @_;
+    my ($self, $handler, $where) = @_;
     return $handler if ref $handler;
     my $endpoint = $self->{endpoint};
-    croak sprintf $message, $handler, ref $endpoint unless $endpoint->can($handler);
+    croak "No such method: $handler$where" unless $endpoint->can($handler);
     return sub { $endpoint->$handler($_[0]) };
 }
 
 sub _channel_app {
     my ($self, $handler) = @_;
-    my $code = $self->_handler($handler, 'No such method: %s');
+    my $code = $self->_handler($handler, '');
     my $context_class = $self->{context_class};
     return async sub {
         my ($scope, $receive, $send) = @_;
@@ -90,7 +90,7 @@ sub _channel_app {
 
 sub _http_app {
     my ($self, $middleware, $handler) = @_;
-    my $code = _checked($self->_handler($handler, 'No such method: %s in %s'), 'handler did not return a response');
+    my $code = _checked($self->_handler($handler, ' in ' . ref $self->{endpoint}), 'handler did not return a response');
     for my $name (reverse @$middleware) {
         $code = $self->_around($name, $code);
     }
