@@ -319,16 +319,22 @@ sub respond {
         $body  = { type => 'http.response.body', body => $bytes, more => 0 };
     }
     my $sent = eval { $send->($start) } or return Future->fail($@ || 'send returned no Future');
-    return _respond_rest($sent, $send, $body) unless $sent->is_done;
+    return _respond_rest($sent, $send, $body) unless _is_done($sent);
 
     $sent = eval { $send->($body) } or return Future->fail($@ || 'send returned no Future');
-    return $sent->is_done ? Future->done : $sent->then(sub { Future->done });
+    return _is_done($sent) ? Future->done : _respond_rest($sent);
+}
+
+# False also for what is awaitable without being a Future.
+sub _is_done {
+    my ($sent) = @_;
+    return blessed $sent && $sent->isa('Future') && $sent->is_done;
 }
 
 async sub _respond_rest {
     my ($started, $send, $body) = @_;
     await $started;
-    await $send->($body);
+    await $send->($body) if $send;
     return;
 }
 
