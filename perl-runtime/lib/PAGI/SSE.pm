@@ -295,10 +295,23 @@ async sub _wait {
 
 sub _new_receive {
     my ($self) = @_;
-    my $receiving = eval { $self->{receive}->() } || Future->fail($@);
+    my $receiving = eval { _as_future($self->{receive}->()) } || Future->fail($@);
     weaken(my $weak = $self);
     $receiving->on_ready(sub { $weak->_wake if $weak });
     return $receiving;
+}
+
+# FUT-1: what receive returns may be another awaitable, of which only the AWAIT_ methods are known.
+sub _as_future {
+    my ($awaitable) = @_;
+    return $awaitable if blessed $awaitable && $awaitable->isa('Future');
+    my $future = Future->new;
+    my $settle = sub {
+        my @result;
+        eval { @result = $awaitable->AWAIT_GET; 1 } ? $future->done(@result) : $future->fail($@);
+    };
+    $awaitable->AWAIT_IS_READY ? $settle->() : $awaitable->AWAIT_ON_READY($settle);
+    return $future;
 }
 
 sub _wake {

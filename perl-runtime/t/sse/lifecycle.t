@@ -121,6 +121,25 @@ subtest 'run and close' => sub {
     is [$again->is_done, $other->is_done], [T, T], 'and any number may wait';
 };
 
+# FUT-1: receive may return an awaitable that is no Future.
+subtest 'other awaitables' => sub {
+    {
+        package My::Awaitable;
+        sub new ($class, $future) { return bless { future => $future }, $class }
+        sub AWAIT_IS_READY ($self) { return $self->{future}->is_ready }
+        sub AWAIT_ON_READY ($self, $code) { $self->{future}->on_ready(sub { $code->($self) }) }
+        sub AWAIT_GET ($self) { return $self->{future}->get }
+    }
+    my $pending = Future->new;
+    my ($sse) = stream(sub { My::Awaitable->new(Future->done({ type => 'tick' })) }, sub { My::Awaitable->new($pending) });
+    my $run = $sse->run;
+    ok !$run->is_ready, 'a ready one is passed over, a pending one waited for';
+    $pending->done($disconnect);
+    is [$run->is_done, $sse->disconnect_reason], [T, 'write_timeout'], 'until it is ready';
+    ($sse) = stream(sub { My::Awaitable->new(Future->fail("reset\n")) });
+    is warnings { $sse->run->get }, ["PAGI::SSE receive error: reset\n"], 'or fails';
+};
+
 subtest 'on' => sub {
     my @log;
     my ($sse) = stream();
