@@ -10,7 +10,8 @@ use PAGI::Middleware::Support::Headers qw(request_header);
 use PAGI::Middleware::Support::Reply qw(reply);
 use PAGI::Middleware::Support::RequestBody qw(read_body after_body);
 
-my $JSON = JSON::MaybeXS->new(utf8 => 1, canonical => 1);
+# RFC 8259 allows any value at the top; the backends differ in their default.
+my $JSON = JSON::MaybeXS->new(utf8 => 1, canonical => 1, allow_nonref => 1);
 
 sub _init {
     my ($self, $config) = @_;

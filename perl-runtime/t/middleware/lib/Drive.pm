@@ -30,7 +30,7 @@ sub _common {
 
 sub _over {
     my ($scope, %over) = @_;
-    $over{raw_path} //= $over{path} if exists $over{path} && defined $over{path} && $over{path} !~ /[^\x21-\x7e]|%/;
+    $over{raw_path} = $over{path} if !exists $over{raw_path} && exists $over{path} && defined $over{path} && $over{path} !~ /[^\x21-\x7e]|%/;
     delete $scope->{raw_path} if exists $over{path};
     my $more = delete $over{add_headers};
     my %all = (%$scope, %over);

@@ -52,10 +52,8 @@ sub get {
     return Future->done(undef) if length $bytes <= $IV_SIZE + $TAG_SIZE;
 
     my $session = eval {
-        my $text = gcm_decrypt_verify('AES', $self->{key},
-            substr($bytes, 0, $IV_SIZE), '',
-            substr($bytes, $IV_SIZE + $TAG_SIZE),
-            substr($bytes, $IV_SIZE, $TAG_SIZE));
+        my ($iv, $tag, $ciphertext) = unpack "a$IV_SIZE a$TAG_SIZE a*", $bytes;
+        my $text = gcm_decrypt_verify('AES', $self->{key}, $iv, '', $ciphertext, $tag);
         defined $text ? $JSON->decode($text) : undef;
     };
     return Future->done(ref $session eq 'HASH' ? $session : undef);
