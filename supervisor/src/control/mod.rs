@@ -1,0 +1,117 @@
+//! The control socket: HTTP and JSON over a Unix socket, so that `pagictl` and `curl --unix-socket` can ask a running
+//! server.
+//!
+//! [`path`] says where the socket is, [`Socket`] owns it, [`service`] answers requests by putting a [`Question`] to
+//! whoever runs the server, [`status`] is what the answer looks like, and [`command`] with [`client`] is `pagictl`.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Gid, Uid};
+use tokio::sync::oneshot;
+
+pub mod client;
+pub mod command;
+pub mod path;
+pub mod service;
+pub mod status;
+mod table;
+
+/// Owner and group may control the server.
+const MODE: u32 = 0o660;
+
+/// Something to be answered by whoever runs the server.
+#[derive(Debug)]
+pub enum Question {
+    /// What are you doing?
+    Status(oneshot::Sender<status::Status>),
+}
+
+/// The listening control socket, bound before privileges are dropped.
+pub struct Socket {
+    listener: UnixListener,
+    file: OwnedPath,
+}
+
+/// Removes the socket file in the process that made it.
+struct OwnedPath {
+    path: PathBuf,
+    owner: u32,
+}
+
+impl Drop for OwnedPath {
+    fn drop(&mut self) {
+        if self.owner == std::process::id() && fs::remove_file(&self.path).is_err() {
+            tracing::debug!("Cannot remove control socket {}", self.path.display());
+        }
+    }
+}
+
+impl Socket {
+    /// Opens the socket at the path that was asked for, or at the default one. Without a usable default place the
+    /// server goes on without a control socket and says so.
+    ///
+    /// # Errors
+    /// When the path that was asked for cannot be used.
+    pub fn open(asked: Option<&Path>) -> Result<Option<Self>, String> {
+        if let Some(path) = asked {
+            return Self::bind(path).map(Some).map_err(|error| {
+                format!("Error starting server: Cannot open control socket {}: {error}", path.display())
+            });
+        }
+        let opened = path::default_for_server()
+            .and_then(|path| Self::bind(&path).map_err(|error| format!("{}: {error}", path.display())));
+        match opened {
+            Ok(socket) => Ok(Some(socket)),
+            Err(reason) => {
+                tracing::warn!("No control socket ({reason}); pagictl will not reach this server");
+                Ok(None)
+            }
+        }
+    }
+
+    fn bind(path: &Path) -> io::Result<Self> {
+        match fs::symlink_metadata(path) {
+            Ok(_) if crate::sockets::is_live(path) => return Err(io::ErrorKind::AddrInUse.into()),
+            Ok(metadata) => {
+                use std::os::unix::fs::FileTypeExt;
+                if !metadata.file_type().is_socket() {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
+                fs::remove_file(path)?;
+            }
+            Err(_) => {}
+        }
+        let listener = crate::sockets::private_unix_listener(path, 16)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
+        tracing::debug!("Control socket {}", path.display());
+        Ok(Self { listener, file: OwnedPath { path: path.to_owned(), owner: std::process::id() } })
+    }
+
+    /// Lets the user that the server will run as remove the file.
+    ///
+    /// # Errors
+    /// When the owner cannot be changed.
+    pub fn give_to(&self, uid: Option<Uid>, gid: Gid) -> Result<(), String> {
+        let path = &self.file.path;
+        nix::unistd::chown(path, uid, Some(gid))
+            .map_err(|error| format!("Cannot change the owner of control socket {}: {error}", path.display()))
+    }
+
+    /// Answers requests from now on; inside a tokio `LocalSet`, which owns the socket from then.
+    ///
+    /// # Errors
+    /// When the socket cannot be watched.
+    pub fn serve(self, ask: impl Fn(Question) + 'static) -> io::Result<()> {
+        let Self { listener, file } = self;
+        let listener = tokio::net::UnixListener::from_std(listener)?;
+        tokio::task::spawn_local(async move {
+            let _file = file;
+            service::run(listener, ask).await;
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,91 @@
+//! Answers requests on the control socket.
+
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONTENT_TYPE};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Serialize;
+use tokio::net::UnixListener;
+use tokio::sync::oneshot;
+
+use super::Question;
+
+/// The path of [`Status`](super::status::Status).
+pub const STATUS_PATH: &str = "/v1/status";
+
+/// How long a connection may take to send its request.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    error: &'a str,
+}
+
+/// Serves for ever.
+pub(super) async fn run(listener: UnixListener, ask: impl Fn(Question) + 'static) {
+    let ask: Rc<dyn Fn(Question)> = Rc::new(ask);
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of descriptors, most likely: trying again at once would burn the processor.
+                tracing::warn!("Cannot accept on the control socket: {error}");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                continue;
+            }
+        };
+        let ask = Rc::clone(&ask);
+        tokio::task::spawn_local(async move {
+            let service = service_fn(move |request| answer(request, Rc::clone(&ask)));
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(PATIENCE)
+                .serve_connection(TokioIo::new(stream), service);
+            if let Err(error) = connection.await {
+                tracing::debug!("Control connection: {error}");
+            }
+        });
+    }
+}
+
+async fn answer(request: Request<Incoming>, ask: Rc<dyn Fn(Question)>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let known = request.uri().path() == STATUS_PATH;
+    Ok(match (known, request.method()) {
+        (true, &Method::GET | &Method::HEAD) => {
+            let (sender, receiver) = oneshot::channel();
+            ask(Question::Status(sender));
+            match receiver.await {
+                Ok(status) => json(StatusCode::OK, &status),
+                Err(_) => problem(StatusCode::SERVICE_UNAVAILABLE, "The server is going down"),
+            }
+        }
+        (true, _) => {
+            let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "Use GET");
+            response.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
+            response
+        }
+        (false, _) => problem(StatusCode::NOT_FOUND, "No such resource; there is /v1/status"),
+    })
+}
+
+fn problem(status: StatusCode, error: &str) -> Response<Full<Bytes>> {
+    json(status, &Problem { error })
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Response<Full<Bytes>> {
+    let (status, bytes) = match serde_json::to_vec(body) {
+        Ok(bytes) => (status, bytes),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string().into_bytes()),
+    };
+    let mut response = Response::new(Full::new(Bytes::from(bytes)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
+    response
+}

@@ -1,0 +1,115 @@
+//! `GET /v1/status`: what a server tells about itself. Fields may be added within a version, never removed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::scoreboard::Reading;
+
+/// A server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the server.
+    pub version: String,
+    /// Process id of the master, or of a server without workers.
+    pub pid: u32,
+    /// Milliseconds since it started.
+    pub uptime_ms: u64,
+    /// Generation of the application code that new workers get.
+    pub generation: u32,
+    /// Workers wanted; 0 for a server without workers.
+    pub workers_wanted: u32,
+    /// Whether it is going down.
+    pub stopping: bool,
+    /// Addresses, as in the banner.
+    pub listening: Vec<String>,
+    /// Worker processes, oldest first; a server without workers shows itself as number 0.
+    pub workers: Vec<WorkerStatus>,
+}
+
+/// What a worker is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkerState {
+    /// Asked for; perhaps loading the application.
+    Loading,
+    /// In lifespan start-up.
+    Starting,
+    /// Serving.
+    Ready,
+    /// Serving until its replacement is ready.
+    Retiring,
+    /// Finishing its connections.
+    Draining,
+    /// Killed, and about to be gone.
+    Killed,
+}
+
+impl WorkerState {
+    /// The word users see.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Loading => "loading",
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Retiring => "retiring",
+            Self::Draining => "draining",
+            Self::Killed => "killed",
+        }
+    }
+}
+
+/// A worker process. Counters are totals since it started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    /// Number from 1.
+    pub num: u32,
+    /// Process id; 0 while it does not exist yet.
+    pub pid: u32,
+    /// Generation of its code.
+    pub generation: u32,
+    /// What it is doing.
+    pub state: WorkerState,
+    /// Milliseconds since it was asked for.
+    pub uptime_ms: u64,
+    /// Milliseconds since its loop last turned.
+    pub heartbeat_age_ms: u64,
+    /// Finished requests.
+    pub requests: u64,
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Connections open now.
+    pub connections: u64,
+    /// Application calls under way now.
+    pub active: u64,
+    /// Bytes read from clients.
+    pub bytes_in: u64,
+    /// Bytes written to clients.
+    pub bytes_out: u64,
+    /// Requests the server refused by itself.
+    pub refused: u64,
+    /// Responses from 1xx to 5xx.
+    pub status: [u64; 5],
+}
+
+impl WorkerStatus {
+    /// Puts a slot's reading beside the state its supervisor knows.
+    #[must_use]
+    pub fn new(state: WorkerState, reading: &Reading) -> Self {
+        Self {
+            num: reading.worker_num,
+            pid: reading.pid,
+            generation: reading.generation,
+            state,
+            uptime_ms: reading.uptime_ms,
+            heartbeat_age_ms: reading.heartbeat_age_ms,
+            requests: reading.requests,
+            accepted: reading.accepted,
+            connections: reading.connections,
+            active: reading.active,
+            bytes_in: reading.bytes_in,
+            bytes_out: reading.bytes_out,
+            refused: reading.refused,
+            status: reading.status,
+        }
+    }
+}

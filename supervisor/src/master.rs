@@ -1,0 +1,514 @@
+//! The master: owns the sockets, starts the other processes, listens to them, and does what [`policy`](crate::policy)
+//! says. No Perl here, and no client's bytes.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+
+use crate::bundle::{self, Role};
+use crate::control::{self, Question, status};
+use crate::messages::{FromMold, FromWorker, Order, ToMold, ToWorker, WorkerId};
+use crate::peer::{Heard, Peer};
+use crate::policy::{self, Action, Grounds, Limits, Outcome};
+use crate::process::title;
+use crate::readiness::{self, Readiness};
+use crate::roster::{Ending, Event, Mold, Roster, Stage, Stop, Worker};
+use crate::scoreboard::{Scoreboard, State};
+use crate::settings::{Settings, optional};
+use crate::signals::{self, Request, Signals};
+use crate::sockets::Sockets;
+use crate::{channel, children, exit, log, queues};
+
+/// Slots beyond one per worker, for replacements that start while their predecessors finish.
+const SPARE_SLOTS: usize = 64;
+
+/// Supervises until the server has stopped, and returns the status to exit with.
+pub fn run(settings: Settings, sockets: Sockets, control: Option<control::Socket>, readiness: Readiness) -> i32 {
+    title::set("pagi-server: master", c"pagi-server");
+    log::speak_as("master");
+    match start(settings, sockets, control, readiness) {
+        Ok(outcome) => farewell(&outcome),
+        Err(error) => {
+            eprintln!("Error starting server: {error}");
+            exit::FAILED
+        }
+    }
+}
+
+fn farewell(outcome: &Outcome) -> i32 {
+    match outcome {
+        Outcome::Stopped => return exit::STOPPED,
+        Outcome::LoadFailed(message) => eprintln!("{}", message.trim_end()),
+        Outcome::NoWorkerStarted => eprintln!("All workers failed to start; no workers remain"),
+    }
+    exit::FAILED
+}
+
+fn start(
+    settings: Settings,
+    sockets: Sockets,
+    control: Option<control::Socket>,
+    readiness: Readiness,
+) -> io::Result<Outcome> {
+    // Workers are forked by the mold by way of a process that ends at once: this makes them our children.
+    nix::sys::prctl::set_child_subreaper(true)?;
+    signals::install_management()?;
+    signals::install_stop()?;
+    signals::install_children()?;
+    let kept_signals = signals::keep()?;
+    let workers = usize::try_from(settings.processes.workers).map_err(io::Error::other)?;
+    let scoreboard = Scoreboard::create(workers * 2 + SPARE_SLOTS)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, async {
+        let (notices, inbox) = mpsc::unbounded_channel();
+        if let Some(control) = control {
+            let notices = notices.clone();
+            control.serve(move |question| {
+                let _ = notices.send(Notice::Asked(question));
+            })?;
+        }
+        let listening = sockets.addresses().map(ToString::to_string).collect();
+        let master = Master {
+            roster: Roster::new(settings.processes.workers, !settings.processes.no_preload, Instant::now()),
+            settings,
+            listening,
+            sockets: Some(sockets),
+            scoreboard,
+            molds: BTreeMap::new(),
+            workers: BTreeMap::new(),
+            strays: BTreeMap::new(),
+            readiness: Some(readiness),
+            detached: false,
+            started: Instant::now(),
+            notices,
+        };
+        master.supervise(inbox, Signals::read(kept_signals)?).await
+    })
+}
+
+/// Something for the master to deal with.
+enum Notice {
+    Mold { generation: u32, heard: Heard<FromMold> },
+    Worker { id: WorkerId, heard: Heard<FromWorker> },
+    Asked(Question),
+}
+
+struct MoldProcess {
+    pid: Pid,
+    peer: Peer,
+}
+
+struct Master {
+    settings: Settings,
+    /// Shown to whoever asks for the status.
+    listening: Vec<String>,
+    /// Closed when the server begins to stop.
+    sockets: Option<Sockets>,
+    scoreboard: Scoreboard,
+    roster: Roster,
+    molds: BTreeMap<u32, MoldProcess>,
+    workers: BTreeMap<WorkerId, Peer>,
+    /// Children that ended before the mold told whose they are.
+    strays: BTreeMap<i32, Ending>,
+    /// Until the first worker is ready.
+    readiness: Option<Readiness>,
+    /// The terminal was let go of: so must every process that still has it.
+    detached: bool,
+    started: Instant,
+    notices: mpsc::UnboundedSender<Notice>,
+}
+
+impl Master {
+    async fn supervise(
+        mut self,
+        mut inbox: mpsc::UnboundedReceiver<Notice>,
+        mut signals: Signals,
+    ) -> io::Result<Outcome> {
+        let mut pulse = tokio::time::interval(self.pulse_period());
+        pulse.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            let wake_at = match self.carry_out() {
+                Ok(wake_at) => wake_at,
+                Err(outcome) => return Ok(outcome),
+            };
+            let alarm = async {
+                match wake_at {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                Some(notice) = inbox.recv() => self.take_notice(notice),
+                request = signals.next() => self.take_signal(request),
+                _ = pulse.tick() => self.check_heartbeats(),
+                () = alarm => {}
+            }
+        }
+    }
+
+    /// Does everything that is due. Returns when to look again, or how the server ended.
+    fn carry_out(&mut self) -> Result<Option<Instant>, Outcome> {
+        let limits = Limits { shutdown: self.settings.processes.shutdown_timeout };
+        loop {
+            let now = Instant::now();
+            let plan = policy::plan(&self.roster, limits, now);
+            if plan.actions.is_empty() {
+                return Ok(plan.wake_at);
+            }
+            for action in plan.actions {
+                match action {
+                    Action::StartMold { generation } => self.start_mold(generation, now),
+                    Action::Spawn { num } => self.spawn(num, now),
+                    Action::Stop(id) => self.tell_worker(id, &ToWorker::Stop, Stage::Stopping, now),
+                    Action::Hurry(id) => self.tell_worker(id, &ToWorker::Hurry, Stage::Hurrying, now),
+                    Action::Kill(id, grounds) => self.kill(id, grounds, now),
+                    Action::DismissMold { generation } => self.dismiss_mold(generation),
+                    Action::Finish(outcome) => return Err(outcome),
+                }
+            }
+        }
+    }
+
+    fn start_mold(&mut self, generation: u32, now: Instant) {
+        match self.try_start_mold(generation) {
+            Ok(mold) => {
+                self.roster.note_mold_started(generation);
+                self.molds.insert(generation, mold);
+            }
+            Err(error) => {
+                tracing::error!("Cannot start the process that loads the application: {error}");
+                self.roster.note_mold_not_started(generation, now);
+            }
+        }
+    }
+
+    fn try_start_mold(&self, generation: u32) -> io::Result<MoldProcess> {
+        let (ours, theirs) = channel::pair()?;
+        let notices = self.notices.clone();
+        let peer = Peer::new(ours, move |heard| {
+            let _ = notices.send(Notice::Mold { generation, heard });
+        })?;
+        let title = format!("pagi-server: mold gen {generation}");
+        let queues = self.sockets.iter().flat_map(Sockets::queues);
+        let pid = bundle::start(&title, Role::Mold { generation }, &self.settings, &theirs, &self.scoreboard, queues)?;
+        Ok(MoldProcess { pid, peer })
+    }
+
+    fn spawn(&mut self, num: u32, now: Instant) {
+        // There are slots for twice as many workers as are wanted.
+        let Some(slot) = self.roster.free_slot(self.scoreboard.slots()) else { return };
+        let generation = self.roster.current;
+        if let Some(slot) = self.scoreboard.slot(slot) {
+            slot.assign(num, generation);
+        }
+        let id = self.roster.note_requested(num, slot, now);
+        let order = Order { id, num, generation, slot, accept: self.queues_for(num) };
+        let event = match self.try_spawn(order) {
+            Ok(Some(pid)) => Event::WorkerSpawned { id, pid: pid.as_raw() },
+            Ok(None) => return,
+            Err(error) => {
+                self.workers.remove(&id);
+                Event::WorkerNotSpawned { id, message: error.to_string() }
+            }
+        };
+        self.roster.apply(event, now);
+    }
+
+    /// Asks the mold for a worker, or starts one that loads by itself and returns its process id.
+    fn try_spawn(&mut self, order: Order) -> io::Result<Option<Pid>> {
+        let (ours, theirs) = channel::pair()?;
+        let notices = self.notices.clone();
+        let id = order.id;
+        let peer = Peer::new(ours, move |heard| {
+            let _ = notices.send(Notice::Worker { id, heard });
+        })?;
+        self.workers.insert(id, peer);
+        if self.roster.mold() == Mold::Unused {
+            let title = format!("pagi-server: worker {} gen {}", order.num, order.generation);
+            let queues = self.sockets.iter().flat_map(Sockets::queues);
+            let role = Role::Worker(order);
+            return bundle::start(&title, role, &self.settings, &theirs, &self.scoreboard, queues).map(Some);
+        }
+        let mold = self.molds.get(&order.generation).ok_or(io::ErrorKind::NotFound)?;
+        mold.peer.tell(&ToMold::Fork(order), Some(theirs.as_fd()))?;
+        Ok(None)
+    }
+
+    /// Indices of the listeners that a worker accepts from.
+    fn queues_for(&self, num: u32) -> Vec<usize> {
+        let position = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let (worker, workers) = (position(num.saturating_sub(1)), position(self.roster.target));
+        let mut first = 0;
+        let mut accept = Vec::new();
+        for group in self.sockets.iter().flat_map(Sockets::shape) {
+            accept.extend(queues::assigned(worker, workers, group).into_iter().map(|queue| first + queue));
+            first += group;
+        }
+        accept
+    }
+
+    fn tell_worker(&mut self, id: WorkerId, message: &ToWorker, stage: Stage, now: Instant) {
+        if let Some(peer) = self.workers.get(&id) {
+            // Whatever goes wrong, the worker's deadline begins now.
+            if let Err(error) = peer.tell(message, None) {
+                tracing::debug!("Cannot tell a worker to stop: {error}");
+            }
+        }
+        self.roster.note_told(id, stage, now);
+    }
+
+    fn kill(&mut self, id: WorkerId, grounds: Grounds, now: Instant) {
+        let Some(worker) = self.roster.workers.get(&id) else { return };
+        let Some(pid) = worker.pid else { return };
+        match grounds {
+            Grounds::NoHeartbeat => {
+                let age = self.scoreboard.slot(worker.slot).map_or(0, |slot| slot.heartbeat_age_ms());
+                let seconds = Duration::from_millis(age).as_secs_f64();
+                tracing::error!(
+                    "Worker {} ({pid}) has shown no sign of life for {seconds:.1} s: killing it",
+                    worker.num
+                );
+            }
+            Grounds::TooSlow => tracing::warn!("Worker {} ({pid}) did not stop in time: killing it", worker.num),
+        }
+        signal(Pid::from_raw(pid));
+        self.roster.note_told(id, Stage::Killed, now);
+    }
+
+    fn dismiss_mold(&mut self, generation: u32) {
+        if let Some(mold) = self.molds.get(&generation) {
+            // It serves nobody and may be busy with loading: there is nothing to wait for.
+            signal(mold.pid);
+        }
+        self.roster.note_mold_leaving(generation);
+    }
+
+    fn take_notice(&mut self, notice: Notice) {
+        let now = Instant::now();
+        match notice {
+            Notice::Mold { generation, heard } => self.hear_mold(generation, heard, now),
+            Notice::Worker { id, heard } => self.hear_worker(id, heard, now),
+            Notice::Asked(Question::Status(answer)) => {
+                // Whoever asked may have gone.
+                let _ = answer.send(self.status());
+            }
+        }
+    }
+
+    fn hear_mold(&mut self, generation: u32, heard: Heard<FromMold>, now: Instant) {
+        let event = match heard {
+            Heard::Message(FromMold::Ready) => Event::MoldReady { generation },
+            Heard::Message(FromMold::Failed { message }) => Event::MoldFailed { generation, message },
+            Heard::Message(FromMold::Forked { id, pid }) => return self.note_pid(id, pid, now),
+            Heard::Message(FromMold::NotForked { id, message }) => {
+                self.workers.remove(&id);
+                Event::WorkerNotSpawned { id, message }
+            }
+            Heard::Silence => {
+                if let Some(mold) = self.molds.get_mut(&generation) {
+                    mold.peer.note_silent();
+                }
+                return self.bury(now);
+            }
+        };
+        self.roster.apply(event, now);
+    }
+
+    fn hear_worker(&mut self, id: WorkerId, heard: Heard<FromWorker>, now: Instant) {
+        let event = match heard {
+            Heard::Message(FromWorker::Started { pid }) => {
+                self.note_pid(id, pid, now);
+                Event::WorkerStarted { id }
+            }
+            Heard::Message(FromWorker::Ready) => Event::WorkerReady { id },
+            Heard::Message(FromWorker::StartupFailed { message }) => Event::WorkerStartupFailed { id, message },
+            Heard::Message(FromWorker::WantsReplacement) => Event::WorkerWantsReplacement { id },
+            Heard::Message(FromWorker::Draining { connections }) => Event::WorkerDraining { id, connections },
+            Heard::Silence => {
+                if let Some(peer) = self.workers.get_mut(&id) {
+                    peer.note_silent();
+                }
+                return self.bury(now);
+            }
+        };
+        let ready = matches!(event, Event::WorkerReady { .. });
+        self.roster.apply(event, now);
+        if ready {
+            self.announce(id);
+        }
+    }
+
+    /// The first worker that is ready makes the server ready.
+    fn announce(&mut self, id: WorkerId) {
+        if let Some(readiness) = self.readiness.take() {
+            self.detached = readiness.announce();
+            if self.detached {
+                for mold in self.molds.values() {
+                    log_failure(mold.peer.tell(&ToMold::Detach, None));
+                }
+            }
+        }
+        // Forked while the terminal was still there, or by a mold that had not yet heard.
+        if let Some(peer) = self.workers.get(&id).filter(|_| self.detached) {
+            log_failure(peer.tell(&ToWorker::Detach, None));
+        }
+    }
+
+    fn note_pid(&mut self, id: WorkerId, pid: i32, now: Instant) {
+        self.roster.apply(Event::WorkerSpawned { id, pid }, now);
+        if let Some(slot) = self.roster.workers.get(&id).and_then(|worker| self.scoreboard.slot(worker.slot)) {
+            slot.set_pid(pid.unsigned_abs());
+        }
+        if let Some(ending) = self.strays.remove(&pid)
+            && let Some(peer) = self.workers.get_mut(&id)
+        {
+            peer.note_ended(ending);
+            self.bury(now);
+        }
+    }
+
+    fn take_signal(&mut self, request: Request) {
+        let now = Instant::now();
+        match request {
+            Request::Stop => {
+                if self.roster.stop == Stop::No {
+                    tracing::info!("Stopping");
+                    readiness::announce_stop();
+                    // New connections are refused from now on instead of waiting for a server that goes away.
+                    self.sockets = None;
+                }
+                self.roster.apply(Event::StopRequested, now);
+            }
+            Request::ReopenLogs => {
+                for peer in self.workers.values() {
+                    log_failure(peer.tell(&ToWorker::ReopenLogs, None));
+                }
+                tracing::info!("Log files are reopened");
+            }
+            Request::Reap => self.reap(now),
+            Request::Unavailable(signal) => signals::log_unavailable(signal),
+            Request::Nothing => {}
+        }
+    }
+
+    /// Collects every child that ended: our own, and what applications left behind and the kernel gave to us.
+    fn reap(&mut self, now: Instant) {
+        while let Some((pid, ending)) = children::collect() {
+            let owner = self.roster.workers.iter().find(|(_, worker)| worker.pid == Some(pid)).map(|(&id, _)| id);
+            if let Some(peer) = owner.and_then(|id| self.workers.get_mut(&id)) {
+                peer.note_ended(ending);
+            } else if let Some(mold) = self.molds.values_mut().find(|mold| mold.pid.as_raw() == pid) {
+                mold.peer.note_ended(ending);
+            } else if self.roster.workers.values().any(|worker| worker.pid.is_none()) {
+                self.strays.insert(pid, ending);
+            }
+        }
+        self.bury(now);
+    }
+
+    /// Takes leave of the processes that are gone for good.
+    fn bury(&mut self, now: Instant) {
+        let gone: Vec<_> = self.workers.iter().filter_map(|(&id, peer)| Some((id, peer.gone()?))).collect();
+        for (id, ending) in gone {
+            self.workers.remove(&id);
+            if let Some(slot) = self.roster.workers.get(&id).and_then(|worker| self.scoreboard.slot(worker.slot)) {
+                slot.clear();
+            }
+            self.roster.apply(Event::WorkerExited { id, ending }, now);
+        }
+        let gone: Vec<_> =
+            self.molds.iter().filter_map(|(&generation, mold)| Some((generation, mold.peer.gone()?))).collect();
+        for (generation, ending) in gone {
+            self.molds.remove(&generation);
+            self.roster.apply(Event::MoldExited { generation, ending }, now);
+            // Workers it never reported are not coming.
+            let roster = &self.roster;
+            self.workers.retain(|id, _| roster.workers.contains_key(id));
+        }
+        if self.roster.workers.values().all(|worker| worker.pid.is_some()) {
+            self.strays.clear();
+        }
+    }
+
+    fn pulse_period(&self) -> Duration {
+        let timeout = self.settings.processes.heartbeat_timeout;
+        if timeout.is_zero() {
+            return Duration::from_secs(3600);
+        }
+        (timeout / 5).clamp(Duration::from_millis(50), Duration::from_secs(1))
+    }
+
+    fn check_heartbeats(&mut self) {
+        let Some(timeout) = optional(self.settings.processes.heartbeat_timeout) else { return };
+        let now = Instant::now();
+        let lost: Vec<WorkerId> = self
+            .roster
+            .workers
+            .iter()
+            .filter(|(_, worker)| self.age(worker).is_some_and(|age| age > self.patience(worker, timeout)))
+            .map(|(&id, _)| id)
+            .collect();
+        for id in lost {
+            self.roster.apply(Event::HeartbeatLost { id }, now);
+        }
+    }
+
+    /// Age of a heartbeat that means something: not while a worker is loading, and not of one that is killed.
+    fn age(&self, worker: &Worker) -> Option<Duration> {
+        let beats = !matches!(worker.stage, Stage::Requested | Stage::Killed);
+        let slot = self.scoreboard.slot(worker.slot).filter(|_| beats)?;
+        Some(Duration::from_millis(slot.heartbeat_age_ms()))
+    }
+
+    /// Start-up may block in Perl for as long as start-up may take at all.
+    fn patience(&self, worker: &Worker, timeout: Duration) -> Duration {
+        match worker.stage {
+            Stage::Starting if self.settings.startup_timeout.is_zero() => Duration::MAX,
+            Stage::Starting => timeout.saturating_add(self.settings.startup_timeout),
+            _ => timeout,
+        }
+    }
+
+    fn status(&self) -> status::Status {
+        let worker = |worker: &Worker| {
+            let reading = self.scoreboard.slot(worker.slot)?.read();
+            let state = match (worker.stage, reading.state) {
+                (Stage::Requested, _) => status::WorkerState::Loading,
+                (Stage::Starting, _) => status::WorkerState::Starting,
+                (Stage::Killed, _) => status::WorkerState::Killed,
+                (Stage::Ready, State::Ready) if worker.retiring => status::WorkerState::Retiring,
+                (Stage::Ready, State::Ready) => status::WorkerState::Ready,
+                _ => status::WorkerState::Draining,
+            };
+            Some(status::WorkerStatus::new(state, &reading))
+        };
+        status::Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            generation: self.roster.current,
+            workers_wanted: self.roster.target,
+            stopping: self.roster.stop != Stop::No,
+            listening: self.listening.clone(),
+            workers: self.roster.workers.values().filter_map(worker).collect(),
+        }
+    }
+}
+
+fn signal(pid: Pid) {
+    if let Err(error) = kill(pid, Signal::SIGKILL) {
+        tracing::debug!("Cannot kill process {pid}: {error}");
+    }
+}
+
+fn log_failure(result: io::Result<()>) {
+    if let Err(error) = result {
+        tracing::debug!("Cannot reach a process of this server: {error}");
+    }
+}

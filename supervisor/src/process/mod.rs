@@ -1,0 +1,17 @@
+//! Everything that needs `unsafe`: making processes, handing descriptors over, shared memory, signal handlers and the
+//! process title. The rest of the crate uses these as ordinary functions.
+//!
+//! * [`exec`] starts our own binary again with chosen descriptors (mold, and worker without preloading);
+//! * [`fork`] makes a worker out of the mold, as a child of the master;
+//! * [`descriptors`] receives and adopts file descriptors;
+//! * [`shared`] maps memory that all processes see;
+//! * [`signals`] turns signals into bytes of a socket;
+//! * [`title`] is what `ps` shows.
+#![allow(unsafe_code)]
+
+pub mod descriptors;
+pub mod exec;
+pub mod fork;
+pub mod shared;
+pub mod signals;
+pub mod title;

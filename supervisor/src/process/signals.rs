@@ -1,0 +1,70 @@
+//! Signals as bytes of a socket. One handler serves every process of the product: it writes the signal's number to
+//! the socket of the process that installed it.
+//!
+//! A process forked by an application inherits the handler but is not meant: there the signal has its default effect,
+//! as if we had never been here. That is why handlers are used even where a signal is ignored: unlike `SIG_IGN`, they
+//! do not survive an `exec` and do not change what `system` runs.
+
+use std::io;
+use std::os::fd::{BorrowedFd, IntoRawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::unistd::{getpid, write};
+
+/// The process that takes signals here.
+static OWNER: AtomicI32 = AtomicI32::new(0);
+/// Where it wants their numbers written, or -1 to drop them.
+static OUTLET: AtomicI32 = AtomicI32::new(-1);
+
+/// Makes the calling process the one that signals are for. To be called after each fork.
+pub(super) fn claim() {
+    OWNER.store(getpid().as_raw(), Ordering::SeqCst);
+    OUTLET.store(-1, Ordering::SeqCst);
+}
+
+/// Handles these signals from now on, dropping them until [`listen`] is called.
+///
+/// # Errors
+/// Those of sigaction(2).
+pub fn install(signals: &[Signal]) -> io::Result<()> {
+    OWNER.store(getpid().as_raw(), Ordering::SeqCst);
+    for &signal in signals {
+        let number = signal as i32;
+        // SAFETY: `note` makes getpid and write calls, keeps errno, allocates nothing and takes no lock.
+        unsafe { signal_hook::low_level::register(number, move || note(number)) }?;
+    }
+    Ok(())
+}
+
+/// Returns the stream of signal numbers, one byte each, non-blocking.
+///
+/// # Errors
+/// Those of socketpair(2).
+pub fn listen() -> io::Result<UnixStream> {
+    let (reader, writer) = UnixStream::pair()?;
+    reader.set_nonblocking(true)?;
+    // A full socket holds hundreds of signals that nobody has looked at: one more changes nothing.
+    writer.set_nonblocking(true)?;
+    // The writer stays open as long as the process: the handler may run at any time.
+    OUTLET.store(writer.into_raw_fd(), Ordering::SeqCst);
+    Ok(reader)
+}
+
+fn note(number: i32) {
+    let errno = Errno::last_raw();
+    if OWNER.load(Ordering::SeqCst) == getpid().as_raw() {
+        let outlet = OUTLET.load(Ordering::SeqCst);
+        if outlet >= 0 {
+            // SAFETY: `outlet` is the writer that `listen` leaked, so it is open for the rest of the process's life.
+            let writer = unsafe { BorrowedFd::borrow_raw(outlet) };
+            let _ = write(writer, &[number as u8]);
+        }
+    } else {
+        // Cannot fail for the signals we install, and there is nobody to tell.
+        let _ = signal_hook::low_level::emulate_default_handler(number);
+    }
+    Errno::set_raw(errno);
+}

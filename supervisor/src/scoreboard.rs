@@ -1,0 +1,286 @@
+//! The scoreboard: what every worker is doing, in shared memory, one slot per worker process.
+//!
+//! A worker writes its own slot and nothing else; the master reads all of them. Each field is one atomic word, so
+//! that a worker which dies in the middle of an update leaves at worst a number that is one turn old.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nix::time::{ClockId, clock_gettime};
+use pagi_server_core::Stats;
+use serde::{Deserialize, Serialize};
+
+use crate::process::shared;
+
+/// Words per slot: a multiple of two cache lines, so that workers do not slow each other down.
+const SLOT_WORDS: usize = 32;
+
+/// Where a field stands within a slot.
+#[derive(Clone, Copy)]
+enum Field {
+    State,
+    Pid,
+    Generation,
+    WorkerNum,
+    Started,
+    Heartbeat,
+    Requests,
+    Accepted,
+    Connections,
+    Active,
+    BytesIn,
+    BytesOut,
+    Refused,
+    /// Five words: 1xx to 5xx.
+    Status,
+}
+
+/// What a worker is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Nobody uses the slot.
+    Free,
+    /// Loading, or in lifespan start-up.
+    Starting,
+    /// Serving.
+    Ready,
+    /// Finishing its connections.
+    Draining,
+}
+
+impl State {
+    fn from_word(word: u64) -> Self {
+        match word {
+            1 => Self::Starting,
+            2 => Self::Ready,
+            3 => Self::Draining,
+            _ => Self::Free,
+        }
+    }
+}
+
+/// All slots of a server.
+pub struct Scoreboard {
+    words: &'static [AtomicU64],
+    memory: OwnedFd,
+}
+
+impl Scoreboard {
+    /// Makes the shared memory.
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    pub fn create(slots: usize) -> io::Result<Self> {
+        let memory = shared::create(slots * SLOT_WORDS)?;
+        Self::open(memory, slots)
+    }
+
+    /// Opens memory made by another process.
+    ///
+    /// # Errors
+    /// When it cannot be mapped.
+    pub fn open(memory: OwnedFd, slots: usize) -> io::Result<Self> {
+        Ok(Self { words: shared::map(&memory, slots * SLOT_WORDS)?, memory })
+    }
+
+    /// Number of slots.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.words.len() / SLOT_WORDS
+    }
+
+    /// One slot, if there are that many.
+    #[must_use]
+    pub fn slot(&self, index: usize) -> Option<Slot> {
+        self.words.chunks_exact(SLOT_WORDS).nth(index).map(|words| Slot { words })
+    }
+
+    /// The memory, for handing to another process.
+    #[must_use]
+    pub fn memory(&self) -> BorrowedFd<'_> {
+        self.memory.as_fd()
+    }
+}
+
+/// One worker's place.
+#[derive(Clone, Copy)]
+pub struct Slot {
+    words: &'static [AtomicU64],
+}
+
+impl Slot {
+    /// A slot that only this process sees, for a server without workers.
+    #[must_use]
+    pub fn private() -> Self {
+        let words: Vec<AtomicU64> = (0..SLOT_WORDS).map(|_| AtomicU64::new(0)).collect();
+        Self { words: words.leak() }
+    }
+
+    /// Takes the slot for a new worker: everything starts at zero, the heartbeat at now.
+    pub fn assign(&self, worker_num: u32, generation: u32) {
+        self.clear();
+        self.set(Field::WorkerNum, worker_num.into());
+        self.set(Field::Generation, generation.into());
+        self.set(Field::Started, monotonic_ms());
+        self.set(Field::Heartbeat, monotonic_ms());
+        self.set(Field::State, State::Starting as u64);
+    }
+
+    /// Gives the slot back.
+    pub fn clear(&self) {
+        self.words.iter().for_each(|word| word.store(0, Ordering::Relaxed));
+    }
+
+    /// Notes which process uses the slot.
+    pub fn set_pid(&self, pid: u32) {
+        self.set(Field::Pid, pid.into());
+    }
+
+    /// Notes what the worker is doing.
+    pub fn set_state(&self, state: State) {
+        self.set(Field::State, state as u64);
+    }
+
+    /// Copies the totals and bumps the heartbeat: once per turn of the worker's loop.
+    pub fn update(&self, stats: &Stats) {
+        self.set(Field::Requests, stats.requests.get());
+        self.set(Field::Accepted, stats.accepted.get());
+        self.set(Field::Connections, stats.connections.get());
+        self.set(Field::Active, stats.active.get());
+        self.set(Field::BytesIn, stats.bytes_in.get());
+        self.set(Field::BytesOut, stats.bytes_out.get());
+        self.set(Field::Refused, stats.refused.get());
+        for (word, count) in self.words[Field::Status as usize..].iter().zip(&stats.status) {
+            word.store(count.get(), Ordering::Relaxed);
+        }
+        self.beat();
+    }
+
+    /// Bumps the heartbeat alone.
+    pub fn beat(&self) {
+        self.set(Field::Heartbeat, monotonic_ms());
+    }
+
+    /// Milliseconds since the worker last showed that its loop turns.
+    #[must_use]
+    pub fn heartbeat_age_ms(&self) -> u64 {
+        monotonic_ms().saturating_sub(self.get(Field::Heartbeat))
+    }
+
+    /// Everything in the slot, as of now.
+    #[must_use]
+    pub fn read(&self) -> Reading {
+        let mut status = [0; 5];
+        for (count, word) in status.iter_mut().zip(&self.words[Field::Status as usize..]) {
+            *count = word.load(Ordering::Relaxed);
+        }
+        Reading {
+            worker_num: narrow(self.get(Field::WorkerNum)),
+            pid: narrow(self.get(Field::Pid)),
+            generation: narrow(self.get(Field::Generation)),
+            state: State::from_word(self.get(Field::State)),
+            uptime_ms: monotonic_ms().saturating_sub(self.get(Field::Started)),
+            heartbeat_age_ms: self.heartbeat_age_ms(),
+            requests: self.get(Field::Requests),
+            accepted: self.get(Field::Accepted),
+            connections: self.get(Field::Connections),
+            active: self.get(Field::Active),
+            bytes_in: self.get(Field::BytesIn),
+            bytes_out: self.get(Field::BytesOut),
+            refused: self.get(Field::Refused),
+            status,
+        }
+    }
+
+    fn set(&self, field: Field, value: u64) {
+        self.words[field as usize].store(value, Ordering::Relaxed);
+    }
+
+    fn get(&self, field: Field) -> u64 {
+        self.words[field as usize].load(Ordering::Relaxed)
+    }
+}
+
+fn narrow(word: u64) -> u32 {
+    u32::try_from(word).unwrap_or(u32::MAX)
+}
+
+/// A slot's contents. Counters are totals since the worker started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Worker number from 1; 0 for a server without workers.
+    pub worker_num: u32,
+    /// Process id.
+    pub pid: u32,
+    /// Generation of the application code.
+    pub generation: u32,
+    /// What the worker is doing.
+    pub state: State,
+    /// Milliseconds since the process was asked for.
+    pub uptime_ms: u64,
+    /// Milliseconds since its loop last turned.
+    pub heartbeat_age_ms: u64,
+    /// Finished requests.
+    pub requests: u64,
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Connections open now.
+    pub connections: u64,
+    /// Exchanges under way now.
+    pub active: u64,
+    /// Bytes read from clients.
+    pub bytes_in: u64,
+    /// Bytes written to clients.
+    pub bytes_out: u64,
+    /// Requests refused by the server itself.
+    pub refused: u64,
+    /// Responses from 1xx to 5xx.
+    pub status: [u64; 5],
+}
+
+/// A clock all processes of the machine agree on.
+#[must_use]
+pub fn monotonic_ms() -> u64 {
+    // The monotonic clock always exists and never runs backwards.
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(std::time::Duration::ZERO, std::time::Duration::from);
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_mapping_writes_another_reads() {
+        let ours = Scoreboard::create(4).unwrap();
+        let theirs = Scoreboard::open(ours.memory().try_clone_to_owned().unwrap(), 4).unwrap();
+        let stats = Stats::default();
+        stats.requests.set(7);
+        stats.status[4].set(3);
+        let slot = theirs.slot(3).unwrap();
+        slot.assign(2, 1);
+        slot.set_pid(99);
+        slot.set_state(State::Ready);
+        slot.update(&stats);
+        let reading = ours.slot(3).unwrap().read();
+        assert_eq!((reading.worker_num, reading.generation, reading.pid), (2, 1, 99));
+        assert_eq!((reading.state, reading.requests, reading.status), (State::Ready, 7, [0, 0, 0, 0, 3]));
+        assert!(reading.heartbeat_age_ms < 1000);
+        assert_eq!(ours.slot(2).unwrap().read().state, State::Free, "the neighbour is untouched");
+        assert!(ours.slot(4).is_none());
+    }
+
+    #[test]
+    fn a_slot_holds_all_fields() {
+        assert!(Field::Status as usize + 5 <= SLOT_WORDS);
+    }
+
+    #[test]
+    fn every_state_survives_the_word() {
+        for state in [State::Free, State::Starting, State::Ready, State::Draining] {
+            assert_eq!(State::from_word(state as u64), state);
+        }
+    }
+}

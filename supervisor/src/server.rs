@@ -1,0 +1,113 @@
+//! The `pagi-server` command from its first line to its exit status.
+
+use std::ffi::OsString;
+
+use crate::address::Address;
+use crate::bundle::{self, Inheritance, Role};
+use crate::pid_file::PidFile;
+use crate::privileges::Identity;
+use crate::readiness::Readiness;
+use crate::settings::{self, Settings};
+use crate::sockets::Sockets;
+use crate::{banner, control, daemon, exit, log, master, mold, single, worker};
+
+/// Runs the command and returns the status to exit with.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
+    match bundle::unpack() {
+        Some(Ok(inheritance)) => return run_process(inheritance),
+        Some(Err(error)) => {
+            eprintln!("This option is used between the processes of a server: {error}");
+            return exit::USAGE;
+        }
+        None => {}
+    }
+    match settings::read(arguments) {
+        Ok(settings::Checked { settings, warnings }) => run_server(settings, &warnings),
+        Err(answer) => answer.print(),
+    }
+}
+
+/// A process that the master has started.
+fn run_process(inheritance: Inheritance) -> i32 {
+    log::start(inheritance.settings.effective_log_level());
+    match inheritance.role.clone() {
+        Role::Mold { generation } => mold::run(inheritance, generation),
+        Role::Worker(order) => worker::run_unloaded(inheritance, order),
+    }
+}
+
+fn run_server(settings: Settings, warnings: &[String]) -> i32 {
+    let caller = match settings.service.daemonize.then(daemon::detach).transpose() {
+        Ok(caller) => caller,
+        Err(error) => {
+            eprintln!("Error starting server: Cannot go to the background: {error}");
+            return exit::FAILED;
+        }
+    };
+    log::start(settings.effective_log_level());
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let prepared = match prepare(&settings) {
+        Ok(prepared) => prepared,
+        Err(message) => {
+            eprintln!("{message}");
+            return exit::FAILED;
+        }
+    };
+    let Prepared { sockets, control, pid_file } = prepared;
+    let addresses: Vec<&Address> = sockets.addresses().collect();
+    let readiness = Readiness { banner: banner::compose(&settings, &addresses, &sockets.shape()), caller };
+    let status = if settings.has_workers() {
+        master::run(settings, sockets, control, readiness)
+    } else {
+        single::run(&settings, sockets, control, readiness)
+    };
+    drop(pid_file);
+    status
+}
+
+/// What is acquired before the application is loaded, with the rights the command was started with.
+struct Prepared {
+    sockets: Sockets,
+    control: Option<control::Socket>,
+    pid_file: Option<PidFile>,
+}
+
+fn prepare(settings: &Settings) -> Result<Prepared, String> {
+    let service = &settings.service;
+    let identity = Identity::find(service.user.as_deref(), service.group.as_deref())?;
+    let pid_file = service.pid_file.as_deref().map(PidFile::create).transpose()?;
+    let sockets = Sockets::bind(&settings.listen, settings.queues, settings.backlog)?;
+    // Workers open the log for themselves; this says early what would go wrong there, and creates the file.
+    drop(settings.open_access_log()?);
+    let control = control::Socket::open(service.control_socket.as_deref())?;
+    if let Some(identity) = identity {
+        hand_over(&identity, settings, &sockets, pid_file.as_ref(), control.as_ref())?;
+        identity.assume()?;
+    }
+    Ok(Prepared { sockets, control, pid_file })
+}
+
+/// Gives what was made as root to the user the server will run as.
+fn hand_over(
+    identity: &Identity,
+    settings: &Settings,
+    sockets: &Sockets,
+    pid_file: Option<&PidFile>,
+    control: Option<&control::Socket>,
+) -> Result<(), String> {
+    let Identity { uid, gid, .. } = *identity;
+    sockets.give_files_to(uid, gid)?;
+    if let Some(pid_file) = pid_file {
+        pid_file.give_to(uid, gid)?;
+    }
+    if let Some(control) = control {
+        control.give_to(uid, gid)?;
+    }
+    if let Some(file) = settings.access_log.as_ref().and_then(|log| log.file.as_ref()) {
+        nix::unistd::chown(file, uid, Some(gid))
+            .map_err(|error| format!("Cannot change the owner of access log {}: {error}", file.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,300 @@
+//! The settings of a server: the command line after everything that combines is checked and everything relative is
+//! made absolute. Handed to the other processes as it is, so that all of them run with the same numbers (D-04).
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pagi_perl_runtime::{AppSource, AppSpec};
+use pagi_server_core::Config;
+use pagi_server_core::access_log::{AccessLog, Format, Sink};
+use serde::{Deserialize, Serialize};
+
+use crate::address::Address;
+use crate::cli::{self, HttpOptions, Lifespan, ListenOptions, LogOptions, ProcessOptions, ServiceOptions};
+use crate::log::Level;
+use crate::usage::Answer;
+
+/// The mode in which an application is served to real users.
+const PRODUCTION: &str = "production";
+
+/// Settings of a server.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Settings {
+    /// The application.
+    pub app: AppSettings,
+    /// Where to listen; paths are absolute.
+    pub listen: Vec<Address>,
+    /// Queues per TCP address.
+    pub queues: usize,
+    /// Length of the accept queues.
+    pub backlog: i32,
+    /// Workers and their supervision.
+    pub processes: ProcessOptions,
+    /// Limits and timers.
+    pub http: HttpOptions,
+    /// Mount point.
+    pub root_path: String,
+    /// Lifespan handling.
+    pub lifespan: Lifespan,
+    /// Bound on lifespan start-up; zero is none.
+    pub startup_timeout: Duration,
+    /// Access log, if any.
+    pub access_log: Option<AccessLogSettings>,
+    /// Least severe messages to log.
+    pub log_level: Level,
+    /// Errors only.
+    pub quiet: bool,
+    /// Running as a service.
+    pub service: ServiceSettings,
+}
+
+/// The application, in a form that can be handed to another process.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AppSettings {
+    /// `-e`.
+    pub code: Option<String>,
+    /// File or module.
+    pub name: Option<String>,
+    /// `key=value` arguments.
+    pub arguments: Vec<String>,
+    /// `-I`.
+    pub include: Vec<PathBuf>,
+    /// `-M`.
+    pub modules: Vec<String>,
+    /// Environment mode.
+    pub mode: String,
+    /// Whether development mode may wrap the application.
+    pub default_middleware: bool,
+    /// Directory the command was started in: where relative names are looked up.
+    pub directory: PathBuf,
+}
+
+/// The access log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessLogSettings {
+    /// Preset or format, checked.
+    pub format: String,
+    /// File, or standard error.
+    pub file: Option<PathBuf>,
+}
+
+/// Running as a service; paths are absolute.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ServiceSettings {
+    /// Go to the background.
+    pub daemonize: bool,
+    /// PID file.
+    pub pid_file: Option<PathBuf>,
+    /// User to become.
+    pub user: Option<String>,
+    /// Group to become.
+    pub group: Option<String>,
+    /// Control socket that was asked for.
+    pub control_socket: Option<PathBuf>,
+}
+
+/// Settings, and what to tell the user about them once logging has started.
+#[derive(Debug)]
+pub struct Checked {
+    /// The settings.
+    pub settings: Settings,
+    /// Warnings, each a sentence.
+    pub warnings: Vec<String>,
+}
+
+/// Reads a command line, the program's name first.
+///
+/// # Errors
+/// What to print instead of serving.
+pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Checked, Answer> {
+    let directory = std::env::current_dir()
+        .map_err(|error| Answer::mistake(format!("Cannot find out the current directory: {error}")))?;
+    let terminal = std::io::stdin().is_terminal();
+    check(cli::parse(arguments)?, directory, terminal).map_err(Answer::mistake)
+}
+
+fn check(parsed: cli::Parsed, directory: PathBuf, terminal: bool) -> Result<Checked, String> {
+    let cli::Parsed { options, address_given, max_connections_given } = parsed;
+    let mut warnings = Vec::new();
+    let default_mode = if terminal { "development" } else { PRODUCTION };
+    let mode = options.app.env.filter(|mode| !mode.is_empty()).unwrap_or_else(|| default_mode.to_owned());
+    let (name, arguments) = split_positional(options.app.app, options.app.positional, &mut warnings);
+    let listen = addresses(&options.listen, &directory)?;
+    if address_given && (options.listen.socket.is_some() || !options.listen.listen.is_empty()) {
+        warnings.push("--host and --port are ignored because --listen or --socket is given".to_owned());
+    }
+    let http = options.http;
+    if http.write_low_watermark >= http.write_high_watermark {
+        return Err(format!(
+            "--write-low-watermark ({}) must be below --write-high-watermark ({})",
+            http.write_low_watermark, http.write_high_watermark
+        ));
+    }
+    if mode == PRODUCTION && !max_connections_given {
+        warnings.push(format!(
+            "max_connections is left at its default of {} in production; set --max-connections to what a worker bears",
+            http.max_connections
+        ));
+    }
+    let access_log = access_log(&options.logs, &mode, &directory);
+    if access_log.as_ref().is_some_and(|log| log.file.is_none()) && std::io::stderr().is_terminal() {
+        warnings
+            .push("The access log is a terminal, which is slow; use --access-log FILE or --no-access-log".to_owned());
+    }
+    let default_queues = usize::try_from(options.processes.workers).unwrap_or(1).max(1);
+    let settings = Settings {
+        app: AppSettings {
+            code: options.app.code,
+            name,
+            arguments,
+            include: options.app.include,
+            modules: options.app.modules,
+            mode,
+            default_middleware: !options.app.no_default_middleware,
+            directory: directory.clone(),
+        },
+        listen,
+        queues: options.listen.queues.map_or(default_queues, usize::from),
+        backlog: options.listen.listener_backlog,
+        processes: options.processes,
+        http,
+        root_path: options.app.root_path,
+        lifespan: options.app.lifespan,
+        startup_timeout: options.app.lifespan_startup_timeout,
+        access_log,
+        log_level: options.logs.log_level,
+        quiet: options.logs.quiet,
+        service: service(options.service, &directory),
+    };
+    Ok(Checked { settings, warnings })
+}
+
+/// The first positional argument without `=` names the application; what follows are its arguments.
+fn split_positional(
+    app: Option<String>,
+    positional: Vec<String>,
+    warnings: &mut Vec<String>,
+) -> (Option<String>, Vec<String>) {
+    let mut rest = positional.into_iter().peekable();
+    let name = app.or_else(|| rest.next_if(|first| !first.contains('=')));
+    let (arguments, ignored): (Vec<String>, Vec<String>) = rest.partition(|argument| argument.contains('='));
+    warnings.extend(ignored.iter().map(|argument| format!("Ignoring argument without '=': {argument}")));
+    if name.is_none() && !arguments.is_empty() {
+        warnings.push(format!("Ignoring arguments because no application is named: {}", arguments.join(" ")));
+        return (None, Vec::new());
+    }
+    (name, arguments)
+}
+
+fn addresses(options: &ListenOptions, directory: &Path) -> Result<Vec<Address>, String> {
+    let with_mode = |address: Address| match address.anchored(directory) {
+        Address::Unix { path, .. } => Address::Unix { path, mode: options.socket_mode },
+        tcp @ Address::Tcp { .. } => tcp,
+    };
+    match (&options.socket, options.listen.is_empty()) {
+        (Some(_), false) => Err("Cannot specify both 'listen' and 'socket' options".to_owned()),
+        (Some(path), true) => Ok(vec![with_mode(Address::Unix { path: path.clone(), mode: None })]),
+        (None, false) => Ok(options.listen.iter().cloned().map(with_mode).collect()),
+        (None, true) => {
+            let host = options.host.trim_start_matches('[').trim_end_matches(']').to_owned();
+            Ok(vec![Address::Tcp { host, port: options.port }])
+        }
+    }
+}
+
+/// Off in production unless a file is named (reference-server 3.2).
+fn access_log(options: &LogOptions, mode: &str, directory: &Path) -> Option<AccessLogSettings> {
+    let wanted = !options.no_access_log && (options.access_log.is_some() || mode != PRODUCTION);
+    wanted.then(|| AccessLogSettings {
+        format: options.access_log_format.clone(),
+        file: options.access_log.as_ref().map(|file| directory.join(file)),
+    })
+}
+
+fn service(options: ServiceOptions, directory: &Path) -> ServiceSettings {
+    let anchor = |path: Option<PathBuf>| path.map(|path| directory.join(path));
+    ServiceSettings {
+        daemonize: options.daemonize,
+        pid_file: anchor(options.pid),
+        user: options.user,
+        group: options.group,
+        control_socket: anchor(options.control_socket),
+    }
+}
+
+impl Settings {
+    /// Whether requests are served by worker processes (reference-server 2.3: 0 and 1 mean none).
+    #[must_use]
+    pub fn has_workers(&self) -> bool {
+        self.processes.workers > 1
+    }
+
+    /// What to log, `--quiet` included.
+    #[must_use]
+    pub fn effective_log_level(&self) -> Level {
+        if self.quiet { Level::Error } else { self.log_level }
+    }
+
+    /// The application as the Perl runtime wants it.
+    #[must_use]
+    pub fn app_spec(&self) -> AppSpec {
+        let source = match (&self.app.code, &self.app.name) {
+            (Some(code), _) => AppSource::Code(code.clone()),
+            (None, Some(name)) => AppSource::Named(name.clone()),
+            (None, None) => AppSource::Default,
+        };
+        AppSpec {
+            source,
+            arguments: self.app.arguments.clone(),
+            include: self.app.include.clone(),
+            modules: self.app.modules.clone(),
+            mode: self.app.mode.clone(),
+            default_middleware: self.app.default_middleware,
+            quiet: self.quiet,
+        }
+    }
+
+    /// Limits and timers as the protocol core wants them.
+    #[must_use]
+    pub fn http_config(&self) -> Config {
+        let http = &self.http;
+        Config {
+            max_header_size: http.max_header_size,
+            max_header_count: http.max_header_count,
+            max_body_size: http.max_body_size,
+            max_connections: http.max_connections,
+            idle_timeout: optional(http.timeout),
+            header_timeout: optional(http.header_timeout),
+            request_timeout: optional(http.request_timeout),
+            write_timeout: optional(http.write_timeout),
+            write_high_watermark: http.write_high_watermark,
+            write_low_watermark: http.write_low_watermark,
+            sync_file_threshold: http.sync_file_threshold,
+            tolerate_half_close: http.tolerate_half_close,
+            fullflush: !http.no_fullflush,
+            root_path: self.root_path.clone(),
+            ..Config::default()
+        }
+    }
+
+    /// Opens the access log.
+    ///
+    /// # Errors
+    /// `Cannot open access log PATH: REASON`.
+    pub fn open_access_log(&self) -> Result<Option<AccessLog>, String> {
+        let Some(settings) = &self.access_log else { return Ok(None) };
+        let sink = settings.file.clone().map_or(Sink::Stderr, Sink::File);
+        AccessLog::new(Format::parse(&settings.format)?, sink).map(Some)
+    }
+}
+
+/// On the command line 0 switches a timer off.
+#[must_use]
+pub fn optional(duration: Duration) -> Option<Duration> {
+    (!duration.is_zero()).then_some(duration)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! Which signals the product handles, and reading them inside a tokio runtime.
+
+use std::io;
+
+use nix::sys::signal::Signal;
+use tokio::net::UnixStream;
+
+use crate::process::signals;
+
+/// Stop gracefully.
+const STOP: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT];
+/// Signals with a meaning for a master that supervises; elsewhere, and until they have one, they must not kill (D-30).
+const MANAGEMENT: [Signal; 4] = [Signal::SIGHUP, Signal::SIGUSR2, Signal::SIGTTIN, Signal::SIGTTOU];
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// Stop, or stop faster.
+    Stop,
+    /// Reopen log files.
+    ReopenLogs,
+    /// Look for children that ended.
+    Reap,
+    /// Something that is not available.
+    Unavailable(Signal),
+    /// Nothing.
+    Nothing,
+}
+
+fn request(number: u8) -> Request {
+    match Signal::try_from(i32::from(number)) {
+        Ok(signal) if STOP.contains(&signal) => Request::Stop,
+        Ok(Signal::SIGUSR1) => Request::ReopenLogs,
+        Ok(Signal::SIGCHLD) => Request::Reap,
+        Ok(signal) if MANAGEMENT.contains(&signal) => Request::Unavailable(signal),
+        _ => Request::Nothing,
+    }
+}
+
+/// Keeps signals that are for a master from killing anybody else, and SIGPIPE from killing at all. From the start of
+/// a process on.
+///
+/// # Errors
+/// Those of sigaction(2).
+pub fn install_management() -> io::Result<()> {
+    // A handler instead of SIG_IGN for SIGPIPE: it is not inherited by programs that the application runs, and they
+    // count on the default.
+    let others = [Signal::SIGUSR1, Signal::SIGPIPE];
+    signals::install(&[&MANAGEMENT[..], &others[..]].concat())
+}
+
+/// Handles the signals that stop a server. Not before the application is loaded, unless somebody else looks after the
+/// process: a user who interrupts an endless load wants it to end.
+///
+/// # Errors
+/// Those of sigaction(2).
+pub fn install_stop() -> io::Result<()> {
+    signals::install(&STOP)
+}
+
+/// Handles SIGCHLD: in the master alone, since everywhere else children are the application's.
+///
+/// # Errors
+/// Those of sigaction(2).
+pub fn install_children() -> io::Result<()> {
+    signals::install(&[Signal::SIGCHLD])
+}
+
+/// Keeps signals for [`Signals`] from now on; until then they are dropped.
+///
+/// # Errors
+/// When no socket can be had.
+pub fn keep() -> io::Result<std::os::unix::net::UnixStream> {
+    signals::listen()
+}
+
+/// Signals of this process.
+pub struct Signals {
+    stream: UnixStream,
+}
+
+impl Signals {
+    /// Reads the signals that were [kept](keep); inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the socket cannot be watched.
+    pub fn read(kept: std::os::unix::net::UnixStream) -> io::Result<Self> {
+        Ok(Self { stream: UnixStream::from_std(kept)? })
+    }
+
+    /// Waits for the next signal.
+    pub async fn next(&mut self) -> Request {
+        loop {
+            let mut byte = [0];
+            // The other end is never closed, so that an error cannot last.
+            if self.stream.readable().await.is_ok() && matches!(self.stream.try_read(&mut byte), Ok(1)) {
+                return request(byte[0]);
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Says that a signal is ignored.
+pub fn log_unavailable(signal: Signal) {
+    let what = match signal {
+        Signal::SIGHUP => "reloading",
+        Signal::SIGUSR2 => "upgrading",
+        _ => "changing the number of workers",
+    };
+    tracing::warn!("{signal} ignored: {what} a running server is not available; restart it instead");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_signal_has_its_meaning() {
+        let table = [
+            (Signal::SIGTERM, Request::Stop),
+            (Signal::SIGINT, Request::Stop),
+            (Signal::SIGQUIT, Request::Stop),
+            (Signal::SIGUSR1, Request::ReopenLogs),
+            (Signal::SIGCHLD, Request::Reap),
+            (Signal::SIGHUP, Request::Unavailable(Signal::SIGHUP)),
+            (Signal::SIGUSR2, Request::Unavailable(Signal::SIGUSR2)),
+            (Signal::SIGTTIN, Request::Unavailable(Signal::SIGTTIN)),
+            (Signal::SIGTTOU, Request::Unavailable(Signal::SIGTTOU)),
+            (Signal::SIGPIPE, Request::Nothing),
+        ];
+        for (signal, expected) in table {
+            assert_eq!(request(signal as u8), expected, "{signal}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! A worker: the Perl runtime's worker loop, connected to the master by a channel, to the user by signals and to
+//! everybody by the scoreboard.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::time::Duration;
+
+use pagi_perl_runtime::{Application, Command, Host, Interpreter, WorkerExit, WorkerOptions};
+use pagi_server_core::Stats;
+use pagi_server_core::listener::Listener;
+use serde::Serialize;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::bundle::Inheritance;
+use crate::channel::{self, Receiver};
+use crate::messages::{FromWorker, Order, ToWorker, fitting};
+use crate::process::{fork, title};
+use crate::scoreboard::{Scoreboard, Slot, State};
+use crate::settings::{Settings, optional};
+use crate::signals::{self, Request, Signals};
+use crate::{daemon, exit, log, mold};
+
+/// How long a worker whose master is gone may take to end.
+const ORPHAN_LIMIT: Duration = Duration::from_secs(1);
+
+/// A worker's place in the server.
+pub struct Post {
+    order: Order,
+    channel: OwnedFd,
+    slot: Slot,
+}
+
+impl Post {
+    /// Takes the place an order describes.
+    ///
+    /// # Errors
+    /// When the scoreboard has no such slot.
+    pub fn new(order: Order, channel: OwnedFd, scoreboard: &Scoreboard) -> Result<Self, String> {
+        let slot = scoreboard.slot(order.slot).ok_or("The scoreboard has no slot for this worker")?;
+        Ok(Self { order, channel, slot })
+    }
+
+    fn tell(&self, message: &impl Serialize) {
+        // A master that is gone is noticed by the reading side.
+        let _ = channel::send(self.channel.as_fd(), message, None);
+    }
+}
+
+/// Lives as a worker that loads the application itself (`--no-preload`).
+pub fn run_unloaded(inheritance: Inheritance, order: Order) -> i32 {
+    let Inheritance { settings, scoreboard, listeners, channel, .. } = inheritance;
+    let post = match Post::new(order, channel, &scoreboard) {
+        Ok(post) => post,
+        Err(message) => {
+            tracing::error!("{message}");
+            return exit::FAILED;
+        }
+    };
+    announce(&post.order);
+    let prepared = signals::install_management().map_err(|error| format!("Cannot handle signals: {error}"));
+    match prepared.and_then(|()| mold::load(&settings)) {
+        Ok((interpreter, application)) => run(interpreter, application, &settings, listeners, &post),
+        Err(message) => startup_failed(&post, message),
+    }
+}
+
+/// Serves until the worker is told to stop, and returns the status to exit with.
+pub fn run(
+    interpreter: Interpreter,
+    application: Application,
+    settings: &Settings,
+    listeners: Vec<Listener>,
+    post: &Post,
+) -> i32 {
+    announce(&post.order);
+    let access_log = match settings.open_access_log() {
+        Ok(access_log) => access_log,
+        Err(message) => return startup_failed(post, message),
+    };
+    let options = WorkerOptions {
+        http: settings.http_config(),
+        lifespan: settings.lifespan.into(),
+        startup_timeout: optional(settings.startup_timeout),
+        shutdown_timeout: settings.processes.shutdown_timeout,
+        worker_num: Some(post.order.num),
+        max_requests: settings.processes.max_requests,
+        access_log,
+        listeners,
+    };
+    let (host, receiving, kept_signals) = match connect(post) {
+        Ok(connected) => connected,
+        Err(error) => return startup_failed(post, format!("Cannot connect to the master: {error}")),
+    };
+    post.slot.set_pid(std::process::id());
+    post.slot.beat();
+    post.tell(&FromWorker::Started { pid: nix::unistd::getpid().as_raw() });
+    let accept = Command::Accept(post.order.accept.clone());
+    let attach = move |commands: UnboundedSender<Command>| {
+        // The receiver is alive while attach runs.
+        let _ = commands.send(accept);
+        follow_signals(kept_signals, commands.clone());
+        follow_master(receiving, commands);
+    };
+    match pagi_perl_runtime::serve(interpreter, application, options, host, attach) {
+        WorkerExit::Stopped => exit::STOPPED,
+        WorkerExit::StartupFailed(message) => startup_failed(post, message),
+        WorkerExit::Exit(status) => status,
+    }
+}
+
+/// Both directions of the channel, and the signals sent from now on.
+fn connect(post: &Post) -> io::Result<(Rc<WorkerHost>, OwnedFd, UnixStream)> {
+    signals::install_stop()?;
+    let host = WorkerHost { channel: post.channel.try_clone()?, slot: post.slot };
+    Ok((Rc::new(host), post.channel.try_clone()?, signals::keep()?))
+}
+
+fn announce(order: &Order) {
+    title::set(&format!("pagi-server: worker {} gen {}", order.num, order.generation), c"pagi-worker");
+    log::speak_as(&format!("worker {}", order.num));
+}
+
+fn startup_failed(post: &Post, message: String) -> i32 {
+    post.tell(&FromWorker::StartupFailed { message: fitting(message) });
+    exit::WORKER_STARTUP_FAILED
+}
+
+/// What the worker loop tells us, passed on to the master and the scoreboard.
+struct WorkerHost {
+    channel: OwnedFd,
+    slot: Slot,
+}
+
+impl WorkerHost {
+    fn tell(&self, message: &FromWorker) {
+        let _ = channel::send(self.channel.as_fd(), message, None);
+    }
+}
+
+impl Host for WorkerHost {
+    fn ready(&self) {
+        self.slot.set_state(State::Ready);
+        self.tell(&FromWorker::Ready);
+    }
+
+    fn turn(&self, stats: &Stats) {
+        self.slot.update(stats);
+    }
+
+    fn wants_replacement(&self) {
+        self.tell(&FromWorker::WantsReplacement);
+    }
+
+    fn draining(&self, connections: u64) {
+        self.slot.set_state(State::Draining);
+        self.tell(&FromWorker::Draining { connections });
+    }
+}
+
+/// Turns the master's messages into commands. Its end means that the master is gone: nobody would replace, count or
+/// stop this worker any more (D-13).
+fn follow_master(channel: OwnedFd, commands: UnboundedSender<Command>) {
+    tokio::task::spawn_local(async move {
+        match Receiver::<ToWorker>::new(channel) {
+            Ok(mut receiver) => {
+                while let Some(message) = receiver.receive().await {
+                    let command = match message {
+                        ToWorker::Accept(queues) => Command::Accept(queues),
+                        ToWorker::Stop => Command::Stop,
+                        ToWorker::Hurry => Command::Hurry,
+                        ToWorker::ReopenLogs => Command::ReopenLogs,
+                        ToWorker::Detach => {
+                            daemon::release_terminal();
+                            continue;
+                        }
+                    };
+                    if commands.send(command).is_err() {
+                        return;
+                    }
+                }
+            }
+            Err(error) => tracing::error!("Cannot listen to the master: {error}"),
+        }
+        tracing::error!("The master is gone; this worker ends");
+        let _ = commands.send(Command::Stop);
+        let _ = commands.send(Command::Hurry);
+        tokio::time::sleep(ORPHAN_LIMIT).await;
+        fork::leave(exit::FAILED);
+    });
+}
+
+/// Turns signals sent to the worker itself into commands.
+fn follow_signals(kept: UnixStream, commands: UnboundedSender<Command>) {
+    tokio::task::spawn_local(async move {
+        let mut signals = match Signals::read(kept) {
+            Ok(signals) => signals,
+            Err(error) => return tracing::error!("Cannot listen for signals: {error}"),
+        };
+        let mut stopping = false;
+        loop {
+            let command = match signals.next().await {
+                Request::Stop if stopping => Command::Hurry,
+                Request::Stop => Command::Stop,
+                Request::ReopenLogs => Command::ReopenLogs,
+                // Meant for the master, and sent to the whole process group by a terminal that hangs up.
+                Request::Unavailable(_) | Request::Reap | Request::Nothing => continue,
+            };
+            stopping |= command == Command::Stop;
+            if commands.send(command).is_err() {
+                return;
+            }
+        }
+    });
+}
