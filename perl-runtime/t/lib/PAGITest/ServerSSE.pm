@@ -50,7 +50,7 @@ sub receive_event {
         $self->{ended} = 1 unless length $chunk;
         $self->{text} .= $chunk;
         while ($self->{text} =~ s/\A(.*?)\n\n//s) {
-            $self->_parse(Encode::decode('UTF-8', $1, Encode::FB_CROAK));
+            $self->_parse(Encode::decode('UTF-8', $1, Encode::FB_CROAK | Encode::LEAVE_SRC));
         }
     }
     return shift @{ $self->{events} };

@@ -146,7 +146,7 @@ sub _read_frame {
     my $message = $self->{partial} //= [$opcode == $OPCODE{text} ? 'text' : 'bytes', ''];
     $message->[1] .= $payload;
     if ($final) {
-        $message->[1] = Encode::decode('UTF-8', $message->[1], Encode::FB_CROAK) if $message->[0] eq 'text';
+        $message->[1] = Encode::decode('UTF-8', $message->[1], Encode::FB_CROAK | Encode::LEAVE_SRC) if $message->[0] eq 'text';
         push @{ $self->{queue} }, $message;
         $self->{partial} = undef;
     }
