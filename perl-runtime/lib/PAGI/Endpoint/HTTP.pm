@@ -59,7 +59,7 @@ async sub dispatch {
         $response = await $response if blessed $response && $response->isa('Future');
         if (!(blessed $response && $response->can('respond'))) {
             # release 0.001: the handler sent the response itself
-            return if $ctx->_has_responded;
+            return if $ctx->can('_has_responded') && $ctx->_has_responded;
             croak ref($self) . "->$verb did not return a response";
         }
     }

@@ -112,7 +112,7 @@ sub _checked {
         my $response = $code->($ctx);
         $response = await $response if blessed $response && $response->isa('Future');
         return $response if blessed $response && $response->can('respond');
-        return undef if $ctx->_has_responded;
+        return undef if $ctx->can('_has_responded') && $ctx->_has_responded;
         croak $message;
     };
 }
