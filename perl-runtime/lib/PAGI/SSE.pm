@@ -103,9 +103,10 @@ sub _event_event {
 sub send         { return $_[0]->_emit(_data_event($_[1])) }
 sub send_comment { return $_[0]->_emit(_comment_event($_[1])) }
 
-async sub send_json {
+sub send_json {
     my ($self, $data) = @_;
-    return await $self->_emit(_json_event($data));
+    my $event = eval { _json_event($data) } or return Future->fail($@);
+    return $self->_emit($event);
 }
 
 async sub send_event {

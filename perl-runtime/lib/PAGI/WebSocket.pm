@@ -6,6 +6,7 @@ use warnings;
 use parent 'PAGI::EventScope';
 
 use Carp qw(croak);
+use Future;
 use Future::AsyncAwait;
 use PAGI::Utils::TextJSON ();
 use Scalar::Util qw(blessed);
@@ -102,9 +103,10 @@ async sub deny {
 sub send_text  { return $_[0]->_send_frame(text  => $_[1]) }
 sub send_bytes { return $_[0]->_send_frame(bytes => $_[1]) }
 
-async sub send_json {
+sub send_json {
     my ($self, $data) = @_;
-    return await $self->_send_frame(text => PAGI::Utils::TextJSON::encode($data));
+    my $text = eval { PAGI::Utils::TextJSON::encode($data) };
+    return defined $text ? $self->_send_frame(text => $text) : Future->fail($@);
 }
 
 async sub _send_frame {
