@@ -45,7 +45,7 @@ sub run {
 
     my $future = $self->_run_loop;
     # a cancelled loop (the loser of a race) must let go of its handlers too
-    if (!$future->is_ready) {
+    if ($future->isa('Future') && !$future->is_ready) {
         weaken(my $weak = $self);
         $future->on_cancel(sub { $weak->_end_run if $weak });
     }
