@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
 
+use crate::drain::Phase;
 use crate::http1::connection;
 use crate::listener::Listener;
 use crate::scope::Peer;
@@ -152,5 +153,9 @@ impl Drop for Open {
     fn drop(&mut self) {
         Stats::sub(&self.0.stats.connections, 1);
         self.0.room.notify_waiters();
+        if self.0.drain.phase() != Phase::Running {
+            // Whoever drains counts connections.
+            self.0.inbox.rouse();
+        }
     }
 }

@@ -104,6 +104,8 @@ struct Inner {
     gone: bool,
     cut: bool,
     above_high: bool,
+    /// The server ended an event stream: later sends are no-ops, as after a disconnect (SEND-8).
+    ended_by_server: bool,
     sse_close_reason: Option<String>,
     keepalive: Option<Keepalive>,
     status: u16,
@@ -154,6 +156,7 @@ impl Exchange {
             gone: false,
             cut: false,
             above_high: false,
+            ended_by_server: false,
             sse_close_reason: None,
             keepalive: None,
             status: 0,
@@ -232,7 +235,7 @@ impl Exchange {
     #[must_use]
     pub fn is_gone(&self) -> bool {
         let inner = self.inner.borrow();
-        inner.gone && inner.sequence != Sequence::SseClosed
+        inner.ended_by_server || inner.gone && inner.sequence != Sequence::SseClosed
     }
 
     /// Whether body bytes are accepted and thrown away: HEAD, or a status without content (HEAD-6, STAT-2).
@@ -534,6 +537,23 @@ impl Exchange {
             _ => Sequence::SseDeclined(Response::Complete),
         };
         Verdict::Backstop
+    }
+
+    /// Ends an open event stream from our side: a clean end marker for the client, a reason for the application (SHUT-1).
+    pub fn end_stream(self: &Rc<Self>, reason: Reason) {
+        {
+            let inner = &mut *self.inner.borrow_mut();
+            if inner.gone || inner.sequence != Sequence::SseStreaming {
+                return;
+            }
+            inner.encoder.end(&mut inner.out);
+            inner.sequence = Sequence::SseClosed;
+            inner.sse_close_reason = Some(reason.token().to_owned());
+            inner.keepalive = None;
+            inner.ended_by_server = true;
+            Self::wake_connection(inner);
+        }
+        self.notify();
     }
 
     // ---- connection side ----------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ pub mod sequence;
 pub mod sse;
 pub mod stats;
 pub mod status;
+pub mod timer;
 pub mod transport;
 pub mod worker;
 

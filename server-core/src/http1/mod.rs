@@ -12,4 +12,4 @@ pub mod body;
 pub(crate) mod connection;
 pub(crate) mod encode;
 pub mod head;
-pub(crate) mod timer;
+

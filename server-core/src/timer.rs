@@ -1,4 +1,4 @@
-//! One timer per connection, moved as rarely as possible.
+//! A timer, moved as rarely as possible.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -8,11 +8,11 @@ use tokio::time::Sleep;
 
 /// A timer whose deadline mostly moves later: it is left alone then, and looks again when it fires.
 #[derive(Default)]
-pub(crate) struct Timer(Option<Pin<Box<Sleep>>>);
+pub struct Timer(Option<Pin<Box<Sleep>>>);
 
 impl Timer {
     /// Ready once the deadline has passed; never without one.
-    pub(crate) fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
+    pub fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
         let Some(deadline) = deadline else { return Poll::Pending };
         let deadline = tokio::time::Instant::from_std(deadline);
         let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));

@@ -1,0 +1,189 @@
+package PAGI::Native;
+use strict;
+use warnings;
+
+our $VERSION = '0.001';
+
+use Scalar::Util ();
+
+# Called once by the server, right after Perl has started and before any application code is compiled (FIO-1).
+sub start {
+    my ($lib_dir) = @_;
+    # At the end: an installed PAGI-Tools, or an application's own copy of a module, wins.
+    push @INC, $lib_dir unless grep { !ref && $_ eq $lib_dir } @INC;
+    require PAGI::Native::Loader;
+    _choose_futures();
+    _wire_loops();
+    return;
+}
+
+# Native Future methods are only used where Future is the pure-Perl class with the layout the server knows.
+sub _choose_futures {
+    if ($ENV{PAGI_FUTURE_XS}) {
+        eval { require Future::XS; 1 } or die "PAGI_FUTURE_XS is set but Future::XS cannot be loaded: $@";
+    }
+    require Future;
+    my $switch = $ENV{PAGI_FAST_FUTURES};
+    return if defined $switch && !$switch;
+    return unless _future_layout_is_known();
+    use_fast_futures(map { Future->can($_) } qw(AWAIT_IS_READY AWAIT_GET AWAIT_NEW_DONE));
+    return;
+}
+
+sub _future_layout_is_known {
+    return 0 if $ENV{PERL_FUTURE_DEBUG} || $ENV{PERL_FUTURE_STRICT} || $Future::TIMES;
+    my $pending = Future->new;
+    my $done = Future->done('a', 'b');
+    for ($pending, $done) {
+        return 0 unless ref $_ eq 'Future' && Scalar::Util::reftype($_) eq 'HASH';
+    }
+    my $layout = join ',', sort keys %$pending;
+    return 0 unless $layout eq 'callbacks,ready' && !$pending->{ready} && ref $pending->{callbacks} eq 'ARRAY';
+    return 0 unless $done->{ready} && ref $done->{result} eq 'ARRAY' && "@{$done->{result}}" eq 'a b';
+    my $failed = Future->fail('x');
+    return 0 unless ref $failed->{failure} eq 'ARRAY' && $failed->{failure}[0] eq 'x';
+    $pending->cancel;
+    return $pending->{ready} && $pending->{cancelled} ? 1 : 0;
+}
+
+# Each event loop library that is installed gets an adapter over the worker's own loop, chosen before the application
+# can choose another (FIO-1, IOA-3).
+sub _wire_loops {
+    if (eval { require Future::IO; 1 }) {
+        require PAGI::Native::FutureIO;
+        PAGI::Native::FutureIO->APPLY unless defined $Future::IO::IMPL;
+    }
+    # IO::Async asks this variable when its first loop is made; an environment variable would win over it.
+    delete $ENV{IO_ASYNC_LOOP};
+    no warnings 'once';
+    $IO::Async::Loop::LOOP = 'PAGI::Native::IOAsyncLoop';
+    return;
+}
+
+# Before the first read of an `fh` body (BODY-9, BODY-15).
+sub prepare_handle {
+    my ($fh, $offset) = @_;
+    die "http.response.body 'fh' is not an open file handle\n" unless _is_open($fh);
+    return unless defined $offset;
+    seek $fh, $offset, 0 or die "http.response.body 'fh' cannot be positioned at $offset: $!\n";
+    return;
+}
+
+sub _is_open {
+    my ($fh) = @_;
+    return 0 unless ref $fh || ref \$fh eq 'GLOB';
+    if (Scalar::Util::blessed($fh) && $fh->can('opened')) {
+        return $fh->opened ? 1 : 0;
+    }
+    my $glob = eval { *{$fh}{IO} };
+    return 1 if defined $glob && tied *$fh;
+    return 1 if Scalar::Util::blessed($fh) && $fh->can('read');
+    return Scalar::Util::openhandle($fh) ? 1 : 0;
+}
+
+# The next block of an `fh` body; the empty string at its end. Through Perl, so that layers, buffered data, ties and
+# in-memory files count (BODY-14).
+sub read_handle {
+    my ($fh, $length) = @_;
+    my $block = '';
+    my $read = Scalar::Util::blessed($fh) && !Scalar::Util::openhandle($fh)
+        ? $fh->read($block, $length)
+        : read $fh, $block, $length;
+    die "http.response.body 'fh' cannot be read: $!\n" unless defined $read;
+    return $block;
+}
+
+sub fail_future {
+    my ($future, $message) = @_;
+    $future->fail("$message\n") unless $future->is_ready;
+    return;
+}
+
+1;
+
+__END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+PAGI::Native - the Perl side of the native server
+
+=head1 SYNOPSIS
+
+    # inside a worker; applications use Future::IO, IO::Async and friends instead
+    my $timer = PAGI::Native::timer(0.5, sub { print "half a second later\n" });
+
+=head1 DESCRIPTION
+
+The server calls C<start> when its Perl interpreter comes up. The other functions are the narrow boundary between Perl
+and the worker's event loop; event loop adapters (L<PAGI::Native::FutureIO>, L<PAGI::Native::IOAsyncLoop>) are built on
+them. Applications have no need to call any of this directly. The functions exist only inside C<pagi-server>.
+
+=head1 FUNCTIONS
+
+=head2 timer
+
+    my $id = PAGI::Native::timer($seconds, $code);
+
+Calls C<$code> without arguments once, C<$seconds> (a number, fractions allowed) from now on the monotonic clock. Returns
+the timer's number.
+
+=head2 cancel_timer
+
+    PAGI::Native::cancel_timer($id);
+
+Forgets a timer. One that has fired is no error.
+
+=head2 watch
+
+    PAGI::Native::watch($fd, $direction, $code);
+
+Calls C<$code> whenever the descriptor number C<$fd> is readable (direction 0), writable (1) or hung up (2). Replaces an
+earlier watch of the same descriptor and direction. Dies when the descriptor cannot be watched.
+
+=head2 unwatch
+
+    PAGI::Native::unwatch($fd, $direction);
+
+Ends a watch.
+
+=head2 later
+
+    PAGI::Native::later($code);
+
+Calls C<$code> in the next turn of the loop.
+
+=head2 turn
+
+    PAGI::Native::turn($seconds);
+
+Runs one turn of the loop, waiting at most C<$seconds> (undef: until something happens, and at most one second in a
+worker). Legal inside a handler: other requests are served meanwhile.
+
+=head2 now
+
+    my $seconds = PAGI::Native::now();
+
+Seconds on the monotonic clock since some fixed moment.
+
+=head2 start, prepare_handle, read_handle, fail_future, use_fast_futures
+
+Called by the server.
+
+=head1 ENVIRONMENT
+
+=over 4
+
+=item PAGI_FAST_FUTURES
+
+C<0> switches the native implementation of three C<Future> methods off. They are used only when C<Future> is the
+pure-Perl class with a known layout.
+
+=item PAGI_FUTURE_XS
+
+A true value requires L<Future::XS>.
+
+=back
+
+=cut

@@ -1,0 +1,186 @@
+package PAGI::Native::Loader;
+use strict;
+use warnings;
+
+our $VERSION = '0.001';
+
+use File::Spec ();
+use Scalar::Util ();
+
+# Takes a list of option => value pairs, with include, module and argument repeatable, and returns the application's
+# code reference. Every failure is an exception whose text is what the operator reads (reference-server 4.5, RUN-7).
+sub load {
+    my %option = (include => [], module => [], argument => []);
+    while (my ($name, $value) = splice @_, 0, 2) {
+        if (ref $option{$name}) { push @{$option{$name}}, $value }
+        else { $option{$name} = $value }
+    }
+    unshift @INC, @{$option{include}};
+    $ENV{PAGI_ENV} = $option{mode};
+    _load_module_option($_) for @{$option{module}};
+    my $app = _application(\%option);
+    return _wrap($app, \%option);
+}
+
+# "FILE line N" of the code, for messages about an application that gives no place of its own.
+sub describe {
+    my ($code) = @_;
+    require B;
+    my $start = B::svref_2object($code)->START;
+    return 'the application' unless $start->isa('B::COP');
+    return sprintf '%s line %d', $start->file, $start->line;
+}
+
+sub _application {
+    my ($option) = @_;
+    return _from_code($option->{source}) if $option->{kind} eq 'code';
+    return _from_module('PAGI::App::Directory', ['root=.']) if $option->{kind} eq 'default';
+    my $name = $option->{source};
+    my $is_file = $name !~ /::/ && ($name =~ m{/} || $name =~ /\.(?:pl|psgi)\z/i || -e $name);
+    return $is_file ? _from_file($name) : _from_module($name, $option->{argument});
+}
+
+sub _from_code {
+    my ($code) = @_;
+    my ($app, $error) = _evaluate($code);
+    die "Error evaluating -e code: $error" if ref $error || $error ne '';
+    return _code_of($app, '-e code must return a coderef, got ', 'main');
+}
+
+# The code sees nothing of this package but @_.
+sub _evaluate {
+    my $app = eval qq{package main; no strict; no warnings;\n#line 1 "-e"\n$_[0]};
+    return ($app, $@);
+}
+
+sub _from_file {
+    my ($name) = @_;
+    my $file = File::Spec->rel2abs($name);
+    die "App file not found: $file\n" unless -e $file;
+    die "Error loading $file: it is a directory\n" if -d _;
+    die "Error loading $file: it cannot be read\n" unless -r _;
+    my $app = _run_file($file);
+    return _code_of($app, 'App file must return a coderef, got: ', 'main');
+}
+
+# While the file runs, $0 and @ARGV are the file's, and FindBin points at its directory.
+sub _run_file {
+    my ($file) = @_;
+    local $0 = $file;
+    local @ARGV = ($file);
+    FindBin::again() if $INC{'FindBin.pm'} && FindBin->can('again');
+    my ($app, $error, $problem);
+    {
+        package main;
+        local ($@, $!);
+        $app = do $file;
+        ($error, $problem) = ($@, $!);
+    }
+    die "Error loading $file: $error" if ref $error || $error ne '';
+    die "Error loading $file: $problem\n" if !defined $app && !defined &main::app && $problem;
+    return $app;
+}
+
+sub _from_module {
+    my ($name, $arguments) = @_;
+    die "Invalid module name: $name\n" unless $name =~ /\A[A-Za-z_]\w*(?:::\w+)*\z/;
+    (my $path = "$name.pm") =~ s{::}{/}g;
+    eval { require $path; 1 } or die "Cannot find module '$name': $@";
+    die "Module '$name' does not have new() and to_app() methods\n"
+        unless $name->can('new') && $name->can('to_app');
+    my %arguments = map { split /=/, $_, 2 } @$arguments;
+    my $object = eval { $name->new(%arguments, _caller_file => $INC{$path}) };
+    die "Cannot construct '$name': $@" if !defined $object;
+    return _provided($object, "Module '$name'");
+}
+
+# RUN-2: to_app is called exactly once, on an object.
+sub _provided {
+    my ($object, $what) = @_;
+    my $app = eval { $object->to_app };
+    die "$what: to_app failed: $@" if $@;
+    return $app if _is_code($app);
+    die "$what: to_app must return a coderef, got " . _show($app) . "\n";
+}
+
+sub _code_of {
+    my ($app, $message, $package) = @_;
+    # RUN-3: a code reference is used directly, even a blessed one with a to_app method.
+    return $app if _is_code($app);
+    return _provided($app, 'The application object') if Scalar::Util::blessed($app) && $app->can('to_app');
+    # A file that only declares `async sub app {...}`, as the public introduction to PAGI prints its examples.
+    no strict 'refs';
+    return \&{"${package}::app"} if defined &{"${package}::app"};
+    die $message . _show($app) . "\n";
+}
+
+sub _is_code { return ref $_[0] && Scalar::Util::reftype($_[0]) eq 'CODE' }
+
+sub _show {
+    my ($value) = @_;
+    return 'undef' unless defined $value;
+    return ref $value || "'$value'";
+}
+
+sub _load_module_option {
+    my ($spec) = @_;
+    my ($name, $imports) = split /=/, $spec, 2;
+    die "Cannot load module $name: not a module name\n" unless $name =~ /\A[A-Za-z_]\w*(?:::\w+)*\z/;
+    (my $path = "$name.pm") =~ s{::}{/}g;
+    my @imports = defined $imports ? split(/,/, $imports) : ();
+    eval { require $path; package main; $name->import(@imports); 1 } or die "Cannot load module $name: $@";
+    return;
+}
+
+# Development mode checks the application's events with Lint when the toolkit has it.
+sub _wrap {
+    my ($app, $option) = @_;
+    return $app unless $option->{mode} eq 'development' && $option->{default_middleware};
+    if (!eval { require PAGI::Middleware::Lint; 1 }) {
+        print STDERR "PAGI::Middleware::Lint is not installed: development mode runs without it\n"
+            unless $option->{quiet};
+        return $app;
+    }
+    print STDERR "Development mode: PAGI::Middleware::Lint is on (--no-default-middleware turns it off)\n"
+        unless $option->{quiet};
+    return PAGI::Middleware::Lint->new(strict => 1)->wrap($app);
+}
+
+1;
+
+__END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+PAGI::Native::Loader - from a command line to an application
+
+=head1 SYNOPSIS
+
+    my $app = PAGI::Native::Loader::load(
+        kind   => 'named',
+        source => 'app.pl',
+        mode   => 'production',
+    );
+
+=head1 DESCRIPTION
+
+Finds, loads and checks the application that C<pagi-server> was started with.
+
+=head2 load
+
+Takes option and value pairs: C<kind> (C<code>, C<named> or C<default>), C<source> (code, file or module name), C<mode>
+(exported as C<PAGI_ENV>), C<quiet>, C<default_middleware>, and any number of C<include> (directories put first in
+C<@INC>), C<module> (C<Module> or C<Module=a,b>, loaded and imported first) and C<argument> (C<key=value>, for a module's
+constructor). Returns a code reference, or dies with the text to show.
+
+A name with C<::> is a module; one with C</> or ending in C<.pl> or C<.psgi> is a file; anything else is a file if there
+is one, and a module otherwise. A file's last value is the application: a code reference, or an object with C<to_app>. If
+it is neither and the file has declared C<sub app>, that is the application.
+
+=head2 describe
+
+File and line where a code reference begins.
+
+=cut

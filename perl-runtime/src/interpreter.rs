@@ -1,0 +1,106 @@
+//! Starting Perl and loading an application.
+
+use std::path::Path;
+
+use crate::native;
+use crate::perl::interpreter;
+use crate::perl::value::{Outcome, Scalar};
+use crate::worker_api::{AppSource, AppSpec};
+
+/// The Perl interpreter of this process. It stays on the thread that started it.
+pub struct Interpreter {
+    _one_thread: std::marker::PhantomData<*const ()>,
+}
+
+/// A loaded application.
+pub struct Application {
+    pub(crate) code: Scalar,
+    /// What to call it in messages: file or module, with the line where its code begins.
+    pub(crate) name: String,
+}
+
+impl Interpreter {
+    /// Starts Perl. To be called once per process; `lib_dir` is the directory of the Perl library that ships with the
+    /// server, which is put at the end of `@INC` so that an application's own copy of a module wins.
+    ///
+    /// # Errors
+    /// A sentence for the operator.
+    pub fn start(lib_dir: &Path) -> Result<Self, String> {
+        interpreter::start()?;
+        let bootstrap = lib_dir.join("PAGI/Native.pm");
+        if !bootstrap.is_file() {
+            return Err(format!(
+                "the server's Perl library is not in {} (PAGI/Native.pm is missing)",
+                lib_dir.display()
+            ));
+        }
+        finish(interpreter::require_file(&path(&bootstrap)))?;
+        call(c"PAGI::Native::start", &[&path(lib_dir)])?;
+        Ok(Self { _one_thread: std::marker::PhantomData })
+    }
+
+    /// Loads an application.
+    ///
+    /// # Errors
+    /// The finished text to print, with Perl's own message.
+    pub fn load(&mut self, spec: &AppSpec) -> Result<Application, String> {
+        let (kind, source) = match &spec.source {
+            AppSource::Code(code) => ("code", code.as_str()),
+            AppSource::Named(name) => ("named", name.as_str()),
+            AppSource::Default => ("default", ""),
+        };
+        let mut arguments = Vec::new();
+        let mut option = |name: &str, value: Scalar| arguments.extend([Scalar::text(name), value]);
+        option("kind", Scalar::text(kind));
+        option("source", Scalar::bytes(source.as_bytes()));
+        option("mode", Scalar::text(&spec.mode));
+        option("quiet", Scalar::int(i64::from(spec.quiet)));
+        option("default_middleware", Scalar::int(i64::from(spec.default_middleware)));
+        for include in &spec.include {
+            option("include", path(include));
+        }
+        for module in &spec.modules {
+            option("module", Scalar::bytes(module.as_bytes()));
+        }
+        for argument in &spec.arguments {
+            option("argument", Scalar::bytes(argument.as_bytes()));
+        }
+        let arguments: Vec<&Scalar> = arguments.iter().collect();
+        let code = call(c"PAGI::Native::Loader::load", &arguments)?;
+        let name = call(c"PAGI::Native::Loader::describe", &[&code])?.display();
+        Ok(Application { code, name })
+    }
+
+    /// To be called in a child right after fork: random numbers and the loop's descriptors become its own.
+    pub fn after_fork(&mut self) {
+        interpreter::after_fork();
+        native::reactor().after_fork();
+    }
+
+    /// Runs END blocks and global destruction, for a process that ends without having served.
+    #[must_use]
+    pub fn end(self) -> i32 {
+        interpreter::end()
+    }
+}
+
+fn path(path: &Path) -> Scalar {
+    use std::os::unix::ffi::OsStrExt;
+    Scalar::bytes(path.as_os_str().as_bytes())
+}
+
+fn call(function: &std::ffi::CStr, arguments: &[&Scalar]) -> Result<Scalar, String> {
+    finish(Scalar::call_named(function, arguments))
+}
+
+fn finish(outcome: Outcome) -> Result<Scalar, String> {
+    match outcome {
+        Outcome::Returned(value) => Ok(value),
+        Outcome::Died(error) => Err(error.display().trim_end().to_owned()),
+        Outcome::Exit => {
+            // exit while loading is exit: the application asked for the process to end.
+            let status = interpreter::end();
+            std::process::exit(status);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The functions of package `PAGI::Native`, on which the Perl side of the loop adapters is built.
+
+use std::cell::OnceCell;
+use std::time::{Duration, Instant};
+
+use crate::perl::value::{Outcome, Scalar, View};
+use crate::reactor::{Direction, Reactor};
+use crate::worker;
+
+thread_local! {
+    static REACTOR: OnceCell<&'static Reactor> = const { OnceCell::new() };
+}
+
+/// The reactor of this process; made on first use and never freed, because global destruction may still cancel timers.
+pub(crate) fn reactor() -> &'static Reactor {
+    REACTOR.with(|cell| *cell.get_or_init(|| Box::leak(Box::default())))
+}
+
+/// What a function of `PAGI::Native` comes to.
+pub(crate) enum LoopResult {
+    /// A value, or nothing (undef).
+    Value(Option<Scalar>),
+    /// An exception with this message.
+    Error(String),
+    /// The application has called `exit` in a nested turn.
+    Exit,
+}
+
+/// Runs one function. Numbers as in the shim's table.
+pub(crate) fn operate(operation: i32, arguments: &[View<'_>]) -> LoopResult {
+    let result = match operation {
+        0 => return turn(arguments),
+        1 => timer(arguments),
+        2 => cancel_timer(arguments),
+        3 => watch(arguments),
+        4 => unwatch(arguments),
+        5 => later(arguments),
+        6 => Ok(Some(Scalar::num(now()))),
+        _ => Err("unknown function of PAGI::Native".to_owned()),
+    };
+    match result {
+        Ok(value) => LoopResult::Value(value),
+        Err(message) => LoopResult::Error(message),
+    }
+}
+
+/// `turn($seconds)`: one turn of the loop, waiting at most that long (undef: until something happens).
+fn turn(arguments: &[View<'_>]) -> LoopResult {
+    let wait = match arguments.first().map(|wait| wait.num()) {
+        Some(Ok(seconds)) => Some(duration(seconds)),
+        _ => None,
+    };
+    match worker::nested_turn(wait) {
+        worker::Turned::Done => LoopResult::Value(None),
+        worker::Turned::Exit => LoopResult::Exit,
+        worker::Turned::Failed(message) => LoopResult::Error(message),
+    }
+}
+
+/// `timer($seconds, $code)`: the timer's number.
+fn timer(arguments: &[View<'_>]) -> Result<Option<Scalar>, String> {
+    let [delay, code] = arguments else { return Err("timer takes seconds and a code reference".to_owned()) };
+    let delay = delay.num().map_err(|_| "timer: the delay must be a number of seconds".to_owned())?;
+    let id = reactor().timer(duration(delay), code_of(*code)?);
+    Ok(Some(Scalar::int(i64::try_from(id).unwrap_or(i64::MAX))))
+}
+
+fn cancel_timer(arguments: &[View<'_>]) -> Result<Option<Scalar>, String> {
+    if let Some(id) = arguments.first().and_then(|id| id.int().ok()).and_then(|id| u64::try_from(id).ok()) {
+        reactor().cancel_timer(id);
+    }
+    Ok(None)
+}
+
+/// `watch($fd, $direction, $code)`: direction 0 reads, 1 writes, 2 waits for the hang-up.
+fn watch(arguments: &[View<'_>]) -> Result<Option<Scalar>, String> {
+    let [fd, direction, code] = arguments else { return Err("watch takes fd, direction and a code reference".to_owned()) };
+    let fd = descriptor_of(*fd)?;
+    reactor().watch(fd, direction_of(*direction)?, code_of(*code)?).map_err(|error| format!("cannot watch fd {fd}: {error}"))?;
+    Ok(None)
+}
+
+/// `unwatch($fd, $direction)`.
+fn unwatch(arguments: &[View<'_>]) -> Result<Option<Scalar>, String> {
+    let [fd, direction] = arguments else { return Err("unwatch takes fd and direction".to_owned()) };
+    let fd = descriptor_of(*fd)?;
+    reactor().unwatch(fd, direction_of(*direction)?).map_err(|error| format!("cannot stop watching fd {fd}: {error}"))?;
+    Ok(None)
+}
+
+/// `later($code)`.
+fn later(arguments: &[View<'_>]) -> Result<Option<Scalar>, String> {
+    let code = arguments.first().ok_or_else(|| "later takes a code reference".to_owned())?;
+    reactor().later(code_of(*code)?);
+    Ok(None)
+}
+
+fn code_of(code: View<'_>) -> Result<Scalar, String> {
+    let code = code.copy();
+    if code.is_code() { Ok(code) } else { Err("expected a code reference".to_owned()) }
+}
+
+fn descriptor_of(fd: View<'_>) -> Result<i32, String> {
+    fd.int()
+        .ok()
+        .and_then(|fd| i32::try_from(fd).ok())
+        .filter(|&fd| fd >= 0)
+        .ok_or_else(|| "expected a file descriptor number".to_owned())
+}
+
+fn direction_of(direction: View<'_>) -> Result<Direction, String> {
+    match direction.int() {
+        Ok(0) => Ok(Direction::Read),
+        Ok(1) => Ok(Direction::Write),
+        Ok(2) => Ok(Direction::Hangup),
+        _ => Err("a direction is 0 (read), 1 (write) or 2 (hang-up)".to_owned()),
+    }
+}
+
+/// Negative and absurd delays become the nearest sensible one.
+fn duration(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX)
+}
+
+/// Seconds of the monotonic clock since the first call.
+fn now() -> f64 {
+    thread_local! { static START: Instant = Instant::now(); }
+    START.with(Instant::elapsed).as_secs_f64()
+}
+
+/// One turn without a worker: while the application loads, or in a forked child.
+pub(crate) fn turn_alone(wait: Option<Duration>) -> worker::Turned {
+    let reactor = reactor();
+    if wait.is_none() && reactor.is_idle() {
+        return worker::Turned::Failed("the loop would wait for ever: nothing is watched and no timer is set".to_owned());
+    }
+    let wait = match reactor.next_deadline() {
+        _ if reactor.is_due() => Duration::ZERO,
+        Some(deadline) => deadline.duration_since(Instant::now()).min(wait.unwrap_or(Duration::MAX)),
+        None => wait.unwrap_or(Duration::MAX),
+    };
+    run_due(reactor, wait)
+}
+
+/// Runs what is ready in the order of BIND-2: descriptors, timers, deferred calls.
+pub(crate) fn run_due(reactor: &Reactor, wait: Duration) -> worker::Turned {
+    // Deferred calls that exist now; what they or the callbacks before them add belongs to the next turn.
+    let deferred = reactor.deferred();
+    for code in reactor.ready_watches(wait) {
+        if let Err(exit) = run(&code) {
+            return exit;
+        }
+    }
+    for code in reactor.due_timers() {
+        if let Err(exit) = run(&code) {
+            return exit;
+        }
+    }
+    for code in deferred {
+        if let Err(exit) = run(&code) {
+            return exit;
+        }
+    }
+    worker::Turned::Done
+}
+
+fn run(code: &Scalar) -> Result<(), worker::Turned> {
+    match code.call(&[]) {
+        Outcome::Returned(_) => Ok(()),
+        Outcome::Died(error) => {
+            tracing::error!("uncaught exception in a loop callback: {}", error.display().trim_end());
+            Ok(())
+        }
+        Outcome::Exit => Err(worker::Turned::Exit),
+    }
+}

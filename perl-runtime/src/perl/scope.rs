@@ -1,0 +1,65 @@
+//! Calling the application with a scope built from a request.
+
+use std::ffi::c_int;
+
+use pagi_server_core::config::Config;
+use pagi_server_core::path::{self, Path};
+use pagi_server_core::scope::{Peer, RequestHead, ScopeKind};
+use smallvec::SmallVec;
+
+use super::ffi::{self, Header, Str};
+use super::handles::Handles;
+use super::value::{Outcome, Scalar};
+
+/// Calls the application for a request.
+pub(crate) fn call_application(
+    app: &Scalar,
+    head: &RequestHead,
+    peer: &Peer,
+    config: &Config,
+    handles: &Handles,
+    state: &Scalar,
+) -> Outcome {
+    let headers: SmallVec<[Header; 32]> =
+        head.headers().iter().map(|(name, value)| Header { name: name.into(), value: value.into() }).collect();
+    let path = path::decode(path::strip_root(head.raw_path(), &config.root_path));
+    let (path_bytes, path_is_text) = match &path {
+        Path::Text(text) => (text.as_bytes(), true),
+        Path::Octets(octets) => (octets.as_slice(), false),
+    };
+    let scope = ffi::Scope {
+        sse: c_int::from(head.kind == ScopeKind::Sse),
+        path_is_text: c_int::from(path_is_text),
+        fullflush: c_int::from(config.fullflush),
+        http_version: head.version.as_str().into(),
+        method: head.method().into(),
+        scheme: peer.scheme.into(),
+        path: path_bytes.into(),
+        raw_path: head.raw_path().into(),
+        query_string: head.query_string().into(),
+        root_path: config.root_path.as_str().into(),
+        client_host: peer.client.as_ref().map_or(Str::NONE, |(host, _)| host.as_str().into()),
+        client_port: peer.client.as_ref().map_or(0, |(_, port)| c_int::from(*port)),
+        server_host: peer.server.0.as_str().into(),
+        server_port: peer.server.1.map_or(-1, c_int::from),
+        headers: headers.as_ptr(),
+        header_count: headers.len(),
+    };
+    let mut result = std::ptr::null_mut();
+    // SAFETY: one thread, no longjmp; everything `scope` points to outlives the call, which copies it.
+    let outcome = unsafe {
+        ffi::pagi_call_application(app.as_ptr(), &raw const scope, handles.as_ptr(), state.as_ptr(), &raw mut result)
+    };
+    Outcome::from_raw(outcome, result)
+}
+
+/// Calls the application for lifespan; `worker_num` is `None` in single-process mode (LIFE-5).
+pub(crate) fn call_lifespan(app: &Scalar, worker_num: Option<u32>, handles: &Handles, state: &Scalar) -> Outcome {
+    let worker_num = worker_num.map_or(0, |num| c_int::try_from(num).unwrap_or(c_int::MAX));
+    let mut result = std::ptr::null_mut();
+    // SAFETY: one thread, no longjmp.
+    let outcome = unsafe {
+        ffi::pagi_call_lifespan(app.as_ptr(), worker_num, handles.as_ptr(), state.as_ptr(), &raw mut result)
+    };
+    Outcome::from_raw(outcome, result)
+}

@@ -1,0 +1,283 @@
+//! The life of a worker: lifespan start-up, serving, drain, lifespan shutdown, END blocks.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use pagi_server_core::accept::Acceptor;
+use pagi_server_core::drain::Phase;
+use pagi_server_core::worker::Worker as Core;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::call::Exited;
+use crate::interpreter::{Application, Interpreter};
+use crate::lifespan::Status;
+use crate::perl::interpreter;
+use crate::worker::{HEARTBEAT, Loop};
+use crate::worker_api::{Command, Host, LifespanMode, WorkerExit, WorkerOptions};
+
+/// How long connections get to close after everything left was cut.
+const ABORT_GRACE: Duration = Duration::from_secs(1);
+
+/// Runs a worker until it has stopped. `attach` is called inside the runtime before lifespan start-up; it spawns whatever
+/// turns signals and messages into [`Command`]s.
+///
+/// Perl is at its end when this returns: END blocks have run. The caller leaves the process.
+pub fn serve(
+    interpreter: Interpreter,
+    app: Application,
+    options: WorkerOptions,
+    host: Rc<dyn Host>,
+    attach: impl FnOnce(UnboundedSender<Command>),
+) -> WorkerExit {
+    let pid = std::process::id();
+    let exit = Service::start(app, options, host, attach).map_or_else(WorkerExit::StartupFailed, |mut service| {
+        service.run().unwrap_or_else(|Exited| WorkerExit::Exit(interpreter::exit_status()))
+    });
+    if std::process::id() != pid {
+        // A child that the application forked came back from the handler: it must not go on as a second worker.
+        let status = interpreter.end();
+        std::process::exit(status);
+    }
+    let _ = interpreter.end();
+    exit
+}
+
+/// Brings commands from whatever sends them to the loop, and ends its park.
+async fn carry_commands(
+    mut receiver: UnboundedReceiver<Command>,
+    commands: Rc<RefCell<VecDeque<Command>>>,
+    core: Rc<Core>,
+) {
+    while let Some(command) = receiver.recv().await {
+        commands.borrow_mut().push_back(command);
+        core.inbox.rouse();
+    }
+}
+
+struct Service {
+    worker: &'static Loop,
+    core: Rc<Core>,
+    host: Rc<dyn Host>,
+    acceptor: Acceptor,
+    commands: Rc<RefCell<VecDeque<Command>>>,
+    lifespan: LifespanMode,
+    startup_timeout: Option<Duration>,
+    shutdown_timeout: Duration,
+    worker_num: Option<u32>,
+    max_requests: u64,
+    asked_for_replacement: bool,
+    queues: Option<Vec<usize>>,
+    stopping: bool,
+    hurried: bool,
+}
+
+impl Service {
+    fn start(
+        app: Application,
+        options: WorkerOptions,
+        host: Rc<dyn Host>,
+        attach: impl FnOnce(UnboundedSender<Command>),
+    ) -> Result<Self, String> {
+        let core = Rc::new(Core::new(options.http, options.access_log));
+        let worker = Loop::install(Rc::clone(&core), app.code, app.name)
+            .map_err(|error| format!("cannot set up the worker's event loop: {error}"))?;
+        let acceptor = Acceptor::new(Rc::clone(&core), options.listeners);
+        let (sender, receiver) = unbounded_channel();
+        let commands = Rc::new(RefCell::new(VecDeque::new()));
+        let carry = carry_commands(receiver, Rc::clone(&commands), Rc::clone(&core));
+        worker.enter(move || {
+            tokio::task::spawn_local(carry);
+            attach(sender);
+        });
+        Ok(Self {
+            worker,
+            core,
+            host,
+            acceptor,
+            commands,
+            lifespan: options.lifespan,
+            startup_timeout: options.startup_timeout,
+            shutdown_timeout: options.shutdown_timeout,
+            worker_num: options.worker_num,
+            max_requests: options.max_requests,
+            asked_for_replacement: false,
+            queues: None,
+            stopping: false,
+            hurried: false,
+        })
+    }
+
+    fn run(&mut self) -> Result<WorkerExit, Exited> {
+        if let Some(failure) = self.start_lifespan()? {
+            return Ok(WorkerExit::StartupFailed(failure));
+        }
+        if !self.stopping {
+            self.accept();
+            self.host.ready();
+        }
+        while !self.stopping {
+            self.turn(HEARTBEAT)?;
+        }
+        self.drain()?;
+        self.stop_lifespan()?;
+        Ok(WorkerExit::Stopped)
+    }
+
+    /// One turn of the loop, with what surrounds it.
+    fn turn(&mut self, wait: Duration) -> Result<(), Exited> {
+        self.worker.turn(wait)?;
+        self.host.turn(&self.core.stats);
+        loop {
+            let Some(command) = self.commands.borrow_mut().pop_front() else { break };
+            self.obey(command);
+        }
+        if self.max_requests > 0
+            && !self.asked_for_replacement
+            && self.core.stats.requests.get() >= self.max_requests
+        {
+            self.asked_for_replacement = true;
+            self.host.wants_replacement();
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Accept(queues) => {
+                self.queues = Some(queues);
+                if !self.stopping {
+                    self.accept();
+                }
+            }
+            Command::Stop => self.stopping = true,
+            Command::Hurry => {
+                self.stopping = true;
+                self.hurried = true;
+            }
+            Command::ReopenLogs => self.core.reopen_access_log(),
+        }
+    }
+
+    /// Accepts from the queues of the last command, or from all.
+    fn accept(&mut self) {
+        let queues = self.queues.clone().unwrap_or_else(|| (0..self.acceptor.queues()).collect());
+        self.accept_from(&queues);
+    }
+
+    fn accept_from(&mut self, queues: &[usize]) {
+        let acceptor = &mut self.acceptor;
+        if let Err(error) = self.worker.enter(|| acceptor.accept_from(queues)) {
+            tracing::error!(%error, "cannot accept from a listening socket");
+        }
+    }
+
+    // ---- lifespan ---------------------------------------------------------------------------------------------------------
+
+    /// Runs start-up; the failure comes back as the sentence to log (LIFE-6 to LIFE-9).
+    fn start_lifespan(&mut self) -> Result<Option<String>, Exited> {
+        if self.lifespan == LifespanMode::Off {
+            self.worker.lifespan.skip();
+            return Ok(None);
+        }
+        self.worker.start_lifespan(self.worker_num)?;
+        let started = Instant::now();
+        loop {
+            match self.worker.lifespan.status() {
+                Status::Starting => {}
+                Status::Declined(raised) => return Ok(self.declined(raised)),
+                Status::Failed(message) => return Ok(Some(format!("Lifespan startup failed: {message}"))),
+                _ => return Ok(None),
+            }
+            let left = match self.startup_timeout {
+                None => HEARTBEAT,
+                Some(limit) => match limit.checked_sub(started.elapsed()) {
+                    Some(left) if !left.is_zero() => left.min(HEARTBEAT),
+                    _ => return Ok(Some(format!("Lifespan startup timed out after {}s", limit.as_secs_f64()))),
+                },
+            };
+            self.turn(left)?;
+            if self.stopping {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn declined(&self, raised: Option<String>) -> Option<String> {
+        let raised = raised.map(|error| format!(" (application raised: {})", error.trim_end())).unwrap_or_default();
+        if self.lifespan == LifespanMode::On {
+            return Some(format!("Lifespan startup failed: the application does not support lifespan{raised}"));
+        }
+        tracing::info!("Lifespan not supported, continuing without it{raised}");
+        None
+    }
+
+    /// LIFE-13: bounded, and a failure is only logged.
+    fn stop_lifespan(&mut self) -> Result<(), Exited> {
+        if !self.worker.lifespan.shut_down()? {
+            return Ok(());
+        }
+        let deadline = Instant::now() + self.shutdown_timeout;
+        while self.worker.lifespan.status() == Status::Stopping {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                tracing::warn!("Lifespan shutdown timed out after {}s", self.shutdown_timeout.as_secs_f64());
+                return Ok(());
+            }
+            self.turn(left.min(HEARTBEAT))?;
+        }
+        if let Status::Stopped(Some(message)) = self.worker.lifespan.status() {
+            tracing::warn!("Lifespan shutdown failed: {}", message.trim_end());
+        }
+        Ok(())
+    }
+
+    // ---- drain --------------------------------------------------------------------------------------------------------------
+
+    /// SHUT-2: stop accepting, end streams, let requests finish within the bound, cut the rest, wait for calls.
+    fn drain(&mut self) -> Result<(), Exited> {
+        self.accept_from(&[]);
+        self.host.draining(self.core.stats.connections.get());
+        self.core.drain.advance(Phase::Draining);
+        self.worker.end_streams();
+        let deadline = Instant::now() + self.shutdown_timeout;
+        while self.is_busy() && !self.hurried {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            self.turn(left.min(HEARTBEAT))?;
+        }
+        if self.is_busy() {
+            tracing::warn!(
+                "Shutdown timeout: force-closing {} active connections",
+                self.core.stats.connections.get()
+            );
+            self.core.drain.advance(Phase::Aborting);
+            self.wait_until_idle(ABORT_GRACE)?;
+            let cancelled = self.worker.cancel_calls()?;
+            if cancelled > 0 {
+                tracing::warn!("cancelled {cancelled} application calls that had not returned");
+                self.wait_until_idle(ABORT_GRACE)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_busy(&self) -> bool {
+        self.core.stats.connections.get() > 0 || self.worker.active() > 0
+    }
+
+    fn wait_until_idle(&mut self, bound: Duration) -> Result<(), Exited> {
+        let deadline = Instant::now() + bound;
+        while self.is_busy() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            self.turn(left.min(Duration::from_millis(50)))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,541 @@
+//! The worker's loop: one thread, Perl never inside a poll.
+//!
+//! ```text
+//! loop {
+//!     park    tokio runs connections until something is ready for Perl
+//!     drain   Perl: call the application, settle Futures, run callbacks
+//!     flush   connections write what the drain has queued (the next park does it first)
+//! }
+//! ```
+//!
+//! Because Perl runs outside the runtime, a handler may run a nested turn of the same loop (`$future->get` on a timer).
+//! New requests are not started below [`MAX_DEPTH`]: handlers that each wait nest last-in first-out and would starve
+//! the first.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::future::poll_fn;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use pagi_server_core::exchange::{CallEnd, Exchange, Sent, Verdict};
+use pagi_server_core::event::{Content, SendEvent};
+use pagi_server_core::reason::Reason;
+use pagi_server_core::stats::Stats;
+use pagi_server_core::timer::Timer;
+use pagi_server_core::worker::Worker as Core;
+use slab::Slab;
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::Runtime;
+use tokio::task::LocalSet;
+
+use crate::call::{Call, Exited, Method, Read, read_handle};
+use crate::decode::{self, Decoded, HandleBody};
+use crate::lifespan::LifespanCall;
+use crate::native;
+use crate::perl::descriptor;
+use crate::perl::future::{self, State};
+use crate::perl::handles::Handles;
+use crate::perl::interpreter;
+use crate::perl::scope;
+use crate::perl::value::{Outcome, Scalar, View};
+
+/// Nested turns below this depth start no new requests.
+const MAX_DEPTH: u32 = 4;
+/// The loop turns at least this often, for the heartbeat.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Call number of the lifespan call.
+pub(crate) const LIFESPAN: usize = usize::MAX - 1;
+/// Sets of handles kept for reuse.
+const SPARE_HANDLES: usize = 256;
+
+thread_local! {
+    static WORKER: OnceCell<&'static Loop> = const { OnceCell::new() };
+}
+
+/// Runs something with this thread's worker; `None` while there is none (loading, or after the end).
+pub(crate) fn with<T>(use_it: impl FnOnce(&'static Loop) -> T) -> Option<T> {
+    WORKER.try_with(|cell| cell.get().copied()).ok().flatten().map(use_it)
+}
+
+/// How a nested turn ended.
+pub(crate) enum Turned {
+    /// Normally.
+    Done,
+    /// The application called `exit`.
+    Exit,
+    /// It could not be run.
+    Failed(String),
+}
+
+/// One turn on behalf of Perl code that waits.
+pub(crate) fn nested_turn(wait: Option<Duration>) -> Turned {
+    match with(|worker| worker) {
+        Some(worker) if !worker.is_forked_child() => {
+            let wait = wait.map_or(HEARTBEAT, |wait| wait.min(HEARTBEAT));
+            worker.depth.set(worker.depth.get() + 1);
+            let turned = worker.turn(wait);
+            worker.depth.set(worker.depth.get() - 1);
+            match turned {
+                Ok(()) => Turned::Done,
+                Err(Exited) => Turned::Exit,
+            }
+        }
+        _ => native::turn_alone(wait),
+    }
+}
+
+/// See the module documentation. Leaked: a forked child's `exit` must not run destructors that would disturb the epoll
+/// set it shares with its parent.
+pub(crate) struct Loop {
+    runtime: Runtime,
+    local: LocalSet,
+    pub(crate) core: Rc<Core>,
+    app: Scalar,
+    state: Scalar,
+    calls: RefCell<Slab<Rc<Call>>>,
+    spare: RefCell<Vec<Handles>>,
+    /// Calls whose Future became ready inside some other Perl code.
+    ready: RefCell<Vec<usize>>,
+    /// New exchanges put off because the loop was nested too deeply.
+    put_off: RefCell<Vec<Rc<Exchange>>>,
+    pub(crate) lifespan: LifespanCall,
+    depth: Cell<u32>,
+    pid: u32,
+    wake: &'static AsyncFd<EventFd>,
+    perl_fds: RefCell<Option<AsyncFd<OwnedFd>>>,
+    parking: RefCell<Timer>,
+    app_name: String,
+}
+
+impl Loop {
+    /// Makes the loop of this thread.
+    pub(crate) fn install(core: Rc<Core>, app: Scalar, app_name: String) -> std::io::Result<&'static Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let wake = {
+            let _inside = runtime.enter();
+            let eventfd = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
+            interpreter::set_wake_fd(eventfd.as_raw_fd());
+            Box::leak(Box::new(descriptor::watched(eventfd)?))
+        };
+        native::reactor().after_fork();
+        let this = Box::leak(Box::new(Self {
+            runtime,
+            local: LocalSet::new(),
+            core,
+            app,
+            state: Scalar::new_state(),
+            calls: RefCell::default(),
+            spare: RefCell::default(),
+            ready: RefCell::default(),
+            put_off: RefCell::default(),
+            lifespan: LifespanCall::new(),
+            depth: Cell::new(0),
+            pid: std::process::id(),
+            wake,
+            perl_fds: RefCell::new(None),
+            parking: RefCell::default(),
+            app_name,
+        }));
+        WORKER.with(|cell| {
+            if cell.set(this).is_err() {
+                tracing::error!("a second worker loop was made on one thread");
+            }
+        });
+        Ok(this)
+    }
+
+    /// Runs something inside the runtime, so that it can spawn tasks.
+    pub(crate) fn enter<T>(&'static self, work: impl FnOnce() -> T) -> T {
+        self.local.block_on(&self.runtime, async { work() })
+    }
+
+    /// Whether this process was forked by the application.
+    pub(crate) fn is_forked_child(&self) -> bool {
+        self.pid != std::process::id()
+    }
+
+    // ---- park, drain ------------------------------------------------------------------------------------------------------
+
+    /// One turn, waiting at most `wait`.
+    pub(crate) fn turn(&'static self, wait: Duration) -> Result<(), Exited> {
+        self.park(wait);
+        self.drain()?;
+        self.core.flush_access_log();
+        Ok(())
+    }
+
+    fn park(&'static self, wait: Duration) {
+        let reactor = native::reactor();
+        self.watch_perl_descriptors();
+        let wait = if reactor.is_due() || !self.ready.borrow().is_empty() { Duration::ZERO } else { wait };
+        let latest = Instant::now().checked_add(wait);
+        let deadline = match (latest, reactor.next_deadline()) {
+            (Some(latest), Some(timer)) => Some(latest.min(timer)),
+            (latest, timer) => latest.or(timer),
+        };
+        // The first poll comes before the connections were given their turn: let them write first.
+        let mut first = true;
+        self.local.block_on(
+            &self.runtime,
+            poll_fn(|cx| {
+                if std::mem::replace(&mut first, false) {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                self.poll_parked(cx, deadline)
+            }),
+        );
+    }
+
+    fn poll_parked(&self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
+        if self.core.inbox.poll_ready(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        if let Poll::Ready(Ok(mut guard)) = self.wake.poll_read_ready(cx) {
+            // A Perl signal is pending; its handler runs when Perl does.
+            let _ = self.wake.get_ref().read();
+            guard.clear_ready();
+            return Poll::Ready(());
+        }
+        if let Some(fds) = &*self.perl_fds.borrow()
+            && fds.poll_read_ready(cx).is_ready()
+        {
+            return Poll::Ready(());
+        }
+        self.parking.borrow_mut().poll_until(cx, deadline)
+    }
+
+    /// The reactor's epoll set comes into being with its first watch.
+    fn watch_perl_descriptors(&'static self) {
+        if self.perl_fds.borrow().is_some() {
+            return;
+        }
+        if let Some(fd) = native::reactor().descriptor() {
+            let _inside = self.runtime.enter();
+            match fd.and_then(descriptor::watched) {
+                Ok(fd) => *self.perl_fds.borrow_mut() = Some(fd),
+                Err(error) => tracing::error!(%error, "descriptors of the application cannot be watched"),
+            }
+        }
+    }
+
+    fn drain(&'static self) -> Result<(), Exited> {
+        if let Outcome::Exit = interpreter::dispatch_signals() {
+            return Err(Exited);
+        }
+        // What is queued now; what the application adds is for the next turn (FUT-10).
+        for _ in 0..self.core.inbox.len() {
+            let Some(exchange) = self.core.inbox.pop() else { break };
+            self.attend(exchange)?;
+        }
+        if self.depth.get() < MAX_DEPTH {
+            let put_off = std::mem::take(&mut *self.put_off.borrow_mut());
+            for exchange in put_off {
+                self.start(exchange)?;
+            }
+        }
+        self.run_reactor()?;
+        loop {
+            let Some(call) = self.ready.borrow_mut().pop() else { break };
+            self.call_is_ready(call)?;
+        }
+        if self.is_forked_child() || interpreter::exit_is_pending() {
+            return Err(Exited);
+        }
+        Ok(())
+    }
+
+    fn run_reactor(&'static self) -> Result<(), Exited> {
+        let reactor = native::reactor();
+        if let Some(fds) = &*self.perl_fds.borrow() {
+            // Clears the runtime's note of readiness only when the set is empty; an event that comes in between sets it
+            // again. The watches themselves are level-triggered, so nothing is lost by asking twice.
+            let _ = fds.try_io(tokio::io::Interest::READABLE, |_| {
+                if reactor.has_ready_watches() { Ok(()) } else { Err(std::io::ErrorKind::WouldBlock.into()) }
+            });
+        }
+        match native::run_due(reactor, Duration::ZERO) {
+            Turned::Exit => Err(Exited),
+            _ => Ok(()),
+        }
+    }
+
+    // ---- exchanges ----------------------------------------------------------------------------------------------------------
+
+    fn attend(&'static self, exchange: Rc<Exchange>) -> Result<(), Exited> {
+        exchange.taken();
+        let Some(token) = exchange.token() else {
+            if self.depth.get() >= MAX_DEPTH {
+                self.put_off.borrow_mut().push(exchange);
+                return Ok(());
+            }
+            return self.start(exchange);
+        };
+        let call = self.calls.borrow().get(token).cloned();
+        let Some(call) = call.filter(|call| Rc::ptr_eq(&call.exchange, &exchange)) else { return Ok(()) };
+        call.catch_up()?;
+        self.retire(token, &call);
+        Ok(())
+    }
+
+    fn start(&'static self, exchange: Rc<Exchange>) -> Result<(), Exited> {
+        let (token, call) = {
+            let mut calls = self.calls.borrow_mut();
+            let entry = calls.vacant_entry();
+            let token = entry.key();
+            let handles = self.spare.borrow_mut().pop();
+            let handles = match handles {
+                Some(handles) => {
+                    handles.bind(token);
+                    handles
+                }
+                None => Handles::new(token),
+            };
+            let call = Rc::new(Call::new(exchange, handles));
+            entry.insert(Rc::clone(&call));
+            (token, call)
+        };
+        call.exchange.set_token(token);
+        Stats::add(&self.core.stats.active, 1);
+        let handles = call.waiting.borrow_mut().handles.take();
+        let Some(handles) = handles else { return Ok(()) };
+        let exchange = &call.exchange;
+        let outcome = scope::call_application(
+            &self.app,
+            exchange.head(),
+            exchange.peer(),
+            &self.core.config,
+            &handles,
+            &self.state,
+        );
+        call.waiting.borrow_mut().handles = Some(handles);
+        match outcome {
+            Outcome::Exit => Err(Exited),
+            Outcome::Died(error) => self.end_call(token, &call, State::Failed(error)),
+            Outcome::Returned(value) => match future::state(&value) {
+                State::Pending => {
+                    if let Outcome::Exit = future::watch(&value, token) {
+                        return Err(Exited);
+                    }
+                    call.waiting.borrow_mut().future = Some(value);
+                    Ok(())
+                }
+                state => self.end_call(token, &call, state),
+            },
+        }
+    }
+
+    fn call_is_ready(&'static self, token: usize) -> Result<(), Exited> {
+        if token == LIFESPAN {
+            self.lifespan.ready();
+            return Ok(());
+        }
+        let call = self.calls.borrow().get(token).cloned();
+        let Some(call) = call else { return Ok(()) };
+        let future = call.waiting.borrow_mut().future.take();
+        let Some(future) = future else { return Ok(()) };
+        let state = future::state(&future);
+        drop(future);
+        self.end_call(token, &call, state)
+    }
+
+    /// Section 8.6: what the end of an application call means for its response.
+    fn end_call(&'static self, token: usize, call: &Rc<Call>, state: State) -> Result<(), Exited> {
+        let problem = match state {
+            State::Done | State::Pending => None,
+            State::Failed(error) => Some(error.display()),
+            State::Cancelled => Some("the application's Future was cancelled".to_owned()),
+            State::NotAFuture => Some(format!(
+                "the application did not return a Future; is {} an async sub?",
+                self.app_name
+            )),
+        };
+        let end = if problem.is_none() { CallEnd::Resolved } else { CallEnd::Failed };
+        let had_started = call.exchange.is_started();
+        let verdict = call.exchange.call_ended(end);
+        self.report_end(call, verdict, problem.as_deref(), had_started);
+        call.waiting.borrow_mut().ended = true;
+        Stats::sub(&self.core.stats.active, 1);
+        if matches!(verdict, Verdict::Backstop | Verdict::Truncated) {
+            call.catch_up()?;
+        }
+        self.retire(token, call);
+        Ok(())
+    }
+
+    fn report_end(&self, call: &Call, verdict: Verdict, problem: Option<&str>, had_started: bool) {
+        let head = call.exchange.head();
+        let method = String::from_utf8_lossy(head.method());
+        let path = String::from_utf8_lossy(head.raw_path());
+        let kind = match head.kind {
+            pagi_server_core::scope::ScopeKind::Http => "",
+            pagi_server_core::scope::ScopeKind::Sse => " (SSE)",
+        };
+        match (verdict, problem.map(str::trim_end)) {
+            (Verdict::ClientGone, Some(problem)) => {
+                tracing::debug!(%method, %path, "application error after the client had gone: {problem}");
+            }
+            (Verdict::ClientGone | Verdict::Complete, None) => {}
+            (_, Some(problem)) if had_started => {
+                tracing::error!(%method, %path, "PAGI application error{kind} (after response started): {problem}");
+            }
+            (_, Some(problem)) => tracing::error!(%method, %path, "PAGI application error{kind}: {problem}"),
+            (Verdict::Backstop, None) => tracing::error!(
+                %method, %path, "PAGI application returned without starting a response: {}", self.app_name
+            ),
+            (Verdict::Truncated, None) => tracing::error!(
+                %method, %path, "PAGI application returned before its response was complete: {}", self.app_name
+            ),
+        }
+    }
+
+    /// Frees a call that is over; its handles serve another call when the application kept none of them.
+    fn retire(&'static self, token: usize, call: &Rc<Call>) {
+        if !call.is_over() {
+            return;
+        }
+        let mut waiting = call.take_waiting();
+        let Some(handles) = waiting.handles.take() else { return };
+        drop(waiting);
+        if handles.is_idle() {
+            let freed = self.calls.borrow_mut().try_remove(token);
+            drop(freed);
+            if self.spare.borrow().len() < SPARE_HANDLES {
+                self.spare.borrow_mut().push(handles);
+            } else {
+                drop(handles);
+            }
+        } else {
+            // The application still holds one: the record stays for it, and goes with the last handle (CONN-24, MID-3).
+            drop(handles);
+        }
+    }
+
+    // ---- called by Perl -------------------------------------------------------------------------------------------------------
+
+    fn call(&self, token: usize) -> Option<Rc<Call>> {
+        self.calls.borrow().get(token).cloned()
+    }
+
+    pub(crate) fn receive(&'static self, token: usize) -> Scalar {
+        if token == LIFESPAN {
+            return self.lifespan.receive();
+        }
+        match self.call(token) {
+            Some(call) => call.receive(),
+            None => future::done(Some(Scalar::simple_event(c"http.disconnect"))),
+        }
+    }
+
+    pub(crate) fn send(&'static self, token: usize, event: View<'_>) -> Scalar {
+        if token == LIFESPAN {
+            return self.lifespan.send(event);
+        }
+        let Some(call) = self.call(token) else { return future::done(None) };
+        if call.exchange.is_gone() {
+            return future::done(None);
+        }
+        let mut buffer = Vec::new();
+        let sent = decode::decode(event, &call.exchange, &mut buffer).and_then(|decoded| match decoded {
+            Decoded::Event(event) => call.exchange.send(event).map(|sent| match sent {
+                Sent::Done => future::done(None),
+                Sent::Behind => call.hold_send(),
+            }),
+            Decoded::Handle(body) => self.send_handle(&call, body),
+        });
+        if call.watches_buffer() {
+            call.exchange.notify();
+        }
+        sent.unwrap_or_else(|message| future::failed(&message))
+    }
+
+    /// A body from a Perl file handle: the first block is read before the response changes, so that a bad handle can be
+    /// answered with another body (BODY-9, BODY-10).
+    fn send_handle(&self, call: &Rc<Call>, mut body: HandleBody) -> Result<Scalar, String> {
+        let offset = body.offset.map_or_else(Scalar::undef, |offset| {
+            Scalar::int(i64::try_from(offset).unwrap_or(i64::MAX))
+        });
+        match Scalar::call_named(c"PAGI::Native::prepare_handle", &[&body.handle, &offset]) {
+            Outcome::Returned(_) => {}
+            Outcome::Died(error) => return Err(error.display().trim_end().to_owned()),
+            Outcome::Exit => return Err("exit was called while a file handle was read".to_owned()),
+        }
+        let wanted = body.length;
+        let first = match read_handle(&body.handle, &mut body.length) {
+            Ok(Read::Some(bytes)) => bytes,
+            Ok(Read::End) => Vec::new(),
+            Ok(Read::Failed(message)) => return Err(message),
+            Err(Exited) => return Err("exit was called while a file handle was read".to_owned()),
+        };
+        call.exchange.send(SendEvent::ResponseBody { content: Content::Handle, more: false })?;
+        if let Err(message) = call.exchange.push_handle_bytes(&first) {
+            call.exchange.fail_handle();
+            return Err(message);
+        }
+        if first.is_empty() || body.length == Some(0) {
+            call.exchange.finish_handle();
+            return Ok(future::done(None));
+        }
+        body.length = wanted.map(|wanted| wanted - first.len() as u64);
+        let future = call.hold_handle(body, 0);
+        call.exchange.notify();
+        Ok(future)
+    }
+
+    pub(crate) fn method(&'static self, token: usize, method: i32, argument: Option<View<'_>>) -> Option<Scalar> {
+        let call = self.call(token)?;
+        // An exit in a callback that runs at once is found by the turn that is under way.
+        Method::from_number(method).and_then(|method| call.method(method, argument).ok().flatten())
+    }
+
+    pub(crate) fn call_ready(&'static self, token: usize) {
+        self.ready.borrow_mut().push(token);
+        self.core.inbox.rouse();
+    }
+
+    pub(crate) fn handles_freed(&'static self, token: usize) {
+        let freed = self.calls.borrow_mut().try_remove(token);
+        drop(freed);
+    }
+
+    // ---- lifespan and shutdown --------------------------------------------------------------------------------------------------
+
+    /// Calls the application with the lifespan scope.
+    pub(crate) fn start_lifespan(&'static self, worker_num: Option<u32>) -> Result<(), Exited> {
+        let handles = Handles::new(LIFESPAN);
+        let outcome = scope::call_lifespan(&self.app, worker_num, &handles, &self.state);
+        self.lifespan.called(handles, outcome, LIFESPAN)
+    }
+
+    /// Application calls that have not ended.
+    pub(crate) fn active(&self) -> u64 {
+        self.core.stats.active.get()
+    }
+
+    /// Ends open event streams at the beginning of a drain (SHUT-1, SHUT-2).
+    pub(crate) fn end_streams(&'static self) {
+        let calls: Vec<Rc<Call>> = self.calls.borrow().iter().map(|(_, call)| Rc::clone(call)).collect();
+        for call in calls {
+            call.exchange.end_stream(Reason::ServerShutdown);
+        }
+    }
+
+    /// Cancels what is left after the bound (CXL-2).
+    pub(crate) fn cancel_calls(&'static self) -> Result<u64, Exited> {
+        let calls: Vec<Rc<Call>> = self.calls.borrow().iter().map(|(_, call)| Rc::clone(call)).collect();
+        let mut cancelled = 0;
+        for call in calls {
+            let future = call.waiting.borrow_mut().future.take();
+            if let Some(future) = future {
+                cancelled += 1;
+                if let Outcome::Exit = future::cancel(&future) {
+                    return Err(Exited);
+                }
+            }
+        }
+        Ok(cancelled)
+    }
+}
