@@ -124,6 +124,8 @@ subtest 'ETag' => sub {
     my $missing = $tag->(respond_app(404, [], 'x'), http_scope(method => 'POST'));
     ok($missing->header('etag') && $missing->status == 404, 'every status and method');
 
+    is($tag->(respond_app($_, [], ''), http_scope())->header('etag'), undef, "not on $_") for 206, 304;
+
     my $file = $tag->(async sub ($scope, $receive, $send) {
         await $send->({ type => 'http.response.start', status => 200, headers => [] });
         await $send->({ type => 'http.response.body', file => Cwd::abs_path(__FILE__) });

@@ -14,6 +14,7 @@ is(lengths(drive(sized(hello_app()), http_scope())), [13], '13 bytes');
 is(lengths(drive(sized(respond_app(200, [ [ 'Content-Length', 5 ] ], '12345')), http_scope())), [5],
     'an existing length stays, once');
 is(lengths(drive(sized(respond_app(204, [], '')), http_scope())), [0], 'empty body, also on 204');
+is(lengths(drive(sized(respond_app(304, [ [ etag => '"a"' ] ], '')), http_scope())), [], 'but not on 304');
 is(lengths(drive(sized(respond_app(200, [], "\x00\xff\xfe\x80\x01")), http_scope())), [5], 'bytes');
 is(lengths(drive(sized(respond_app(200, [ [ 'Transfer-Encoding', 'Chunked' ] ], 'abc')), http_scope())), [],
     'chunked coding stays');

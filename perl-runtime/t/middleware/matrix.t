@@ -4,6 +4,7 @@ use experimental 'signatures';
 use lib 't/middleware/lib';
 use Test2::V0;
 use Drive;
+use Every qw(%CONFIG);
 use File::Temp ();
 use Future;
 use Future::AsyncAwait;
@@ -12,45 +13,6 @@ use PAGI::Middleware::Builder;
 
 # Every middleware, configured so that it lets a request through, against every kind
 # of exchange: whatever it adds, the exchange itself must arrive whole and in order.
-my %CONFIG = (
-    'AccessLog'              => { logger => sub { } },
-    'Auth::Basic'            => { authenticator => sub { 1 }, -headers => [ [ authorization => 'Basic dTpw' ] ] },
-    'Auth::Bearer'           => { validator => sub { {} }, -headers => [ [ authorization => 'Bearer t' ] ] },
-    'CORS'                   => { -headers => [ [ origin => 'https://elsewhere.example' ] ] },
-    'CSRF'                   => { secret => 's' },
-    'ConditionalGet'         => { -headers => [ [ 'if-none-match', '"other"' ] ] },
-    'ContentLength'          => {},
-    'ContentNegotiation'     => { supported_types => ['text/plain'] },
-    'Cookie'                 => {},
-    'Debug'                  => { enabled => 1 },
-    'ETag'                   => {},
-    'ErrorHandler'           => {},
-    'FormBody'               => {},
-    'GZip'                   => { min_size => 100_000, -headers => [ [ 'accept-encoding', 'gzip' ] ] },
-    'HTTPSRedirect'          => { exclude => [qr/^/] },
-    'Head'                   => {},
-    'Healthcheck'            => {},
-    'JSONBody'               => {},
-    'Lint'                   => { on_warning => sub { } },
-    'Maintenance'            => {},
-    'MethodOverride'         => {},
-    'RateLimit'              => { burst => 1000 },
-    'RequestId'              => {},
-    'ReverseProxy'           => { -headers => [ [ 'x-forwarded-for', '192.0.2.1' ], [ 'x-forwarded-proto', 'https' ] ] },
-    'Rewrite'                => { rules => [ { from => '/old', to => '/new' } ] },
-    'Runtime'                => {},
-    'SSE::Heartbeat'         => {},
-    'SSE::Retry'             => { include_on_start => 0 },
-    'SecurityHeaders'        => {},
-    'Session'                => { secret => 's' },
-    'Static'                 => { root => 'lib', path => '/never-asked-for' },
-    'Timeout'                => {},
-    'TrustedHosts'           => { hosts => ['testserver'] },
-    'WebSocket::Compression' => { -headers => [ [ 'sec-websocket-extensions', 'permessage-deflate' ] ] },
-    'WebSocket::Heartbeat'   => {},
-    'WebSocket::RateLimit'   => {},
-    'XSendfile'              => { type => 'X-Sendfile' },
-);
 
 my $tmp = File::Temp->new;
 print {$tmp} '0123456789' x 10;

@@ -38,6 +38,8 @@ sub wrap {
 
 sub _lacks_length {
     my ($start) = @_;
+    # The length in a 304 is that of the 200 it stands for (RFC 9110 8.6).
+    return 0 if ($start->{status} // '') eq '304';
     return !defined response_header($start, 'content-length')
         && lc(response_header($start, 'transfer-encoding') // '') ne 'chunked';
 }
@@ -71,7 +73,7 @@ PAGI::Middleware::ContentLength - add a missing content-length
 
 Acts on C<http> scopes. A response that is one complete C<body> event gets its C<content-length> (bytes). Left
 alone: responses that have one or say C<transfer-encoding: chunked>, streamed bodies, C<file> and C<fh>
-bodies, responses with trailers, and HEAD responses with an empty body (put L<PAGI::Middleware::Head>
+bodies, responses with trailers, 304 responses, and HEAD responses with an empty body (put L<PAGI::Middleware::Head>
 outside to have HEAD answered with the length of the GET).
 
 =head1 OPTIONS

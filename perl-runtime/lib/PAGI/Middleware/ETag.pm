@@ -24,7 +24,7 @@ sub wrap {
         my $head = ($scope->{method} // '') eq 'HEAD';
         return PAGI::Middleware::Support::HeldResponse->new(
             send    => $send,
-            hold    => sub { !defined response_header($_[0], 'etag') },
+            hold    => \&_wants_tag,
             release => sub {
                 my ($start, $event, $body) = @_;
                 # The tag of an empty HEAD body would not be the tag of the GET.
@@ -33,6 +33,12 @@ sub wrap {
             },
         )->run($app, $scope, $receive);
     };
+}
+
+# What a 206 or 304 carries is not the representation its tag would name.
+sub _wants_tag {
+    my ($start) = @_;
+    return !defined response_header($start, 'etag') && ($start->{status} // '') !~ /\A(?:206|304)\z/;
 }
 
 1;
@@ -58,7 +64,7 @@ PAGI::Middleware::ETag - entity tags from the body
 =head1 DESCRIPTION
 
 Acts on C<http> scopes. A response that is one complete C<body> event gets an C<ETag> with the MD5 of the
-body, whatever its status. Left alone: responses that have an C<ETag>, streamed bodies, C<file> and
+body, whatever its status. Left alone: responses that have an C<ETag> or status 206 or 304, streamed bodies, C<file> and
 C<fh> bodies (L<PAGI::Middleware::Static> makes its own), responses with trailers, and HEAD responses with an
 empty body (put L<PAGI::Middleware::Head> outside).
 
