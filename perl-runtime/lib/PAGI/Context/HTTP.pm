@@ -8,7 +8,7 @@ use parent -norequire, 'PAGI::Context';
 use Carp qw(croak);
 use PAGI::Request;
 use PAGI::Response;
-use Scalar::Util qw(blessed);
+use Scalar::Util qw(blessed refaddr weaken);
 
 require PAGI::Context;
 
@@ -52,6 +52,10 @@ sub respond {
     croak 'response already sent' if $self->_has_responded;
     croak 'respond() requires an object with a respond method'
         unless blessed $response && $response->can('respond');
+
+    # A stream callback is as a rule a closure over this context, which must not own it in turn. Whoever sends it holds it.
+    my $own = $self->{_response};
+    weaken($self->{_response}) if $own && refaddr($own) == refaddr($response) && $own->{_stream};
 
     $self->{_responded} = 1;
     my $future;
