@@ -5,6 +5,8 @@ use warnings;
 
 use Carp qw(croak);
 
+our @CARP_NOT = qw(PAGI::Response);
+
 # A copy, so that pushing on @{$headers} cannot bypass set/add.
 use overload
     '@{}'    => sub { $_[0]->to_pairs },

@@ -295,19 +295,14 @@ sub body_stream {
     croak 'Body already consumed; streaming not available' if $scope->{'pagi.request.body.read'};
     croak 'Body streaming already started' if $scope->{'pagi.request.body.stream.created'};
 
-    my @limit = (max_bytes => $options{max_bytes});
-    if (!defined $options{max_bytes}) {
+    my %stream = map { $_ => delete $options{$_} } qw(max_bytes limit_name decode strict);
+    croak 'Unknown options to body_stream: ' . join(', ', sort keys %options) if %options;
+    if (!defined $stream{max_bytes}) {
         my $length = $self->content_length;
-        @limit = (max_bytes => $length, limit_name => 'content-length')
-            if defined $length && $length =~ /\A[0-9]+\z/;
+        @stream{qw(max_bytes limit_name)} = ($length, 'content-length') if defined $length && $length =~ /\A[0-9]+\z/;
     }
     require PAGI::Request::BodyStream;
-    my $stream = PAGI::Request::BodyStream->new(
-        receive => $self->{receive},
-        decode  => $options{decode},
-        strict  => $options{strict},
-        @limit,
-    );
+    my $stream = PAGI::Request::BodyStream->new(receive => $self->{receive}, %stream);
     $scope->{'pagi.request.body.stream.created'} = 1;
     return $stream;
 }
@@ -720,8 +715,9 @@ I<future>. All of them, as a list.
 
     my $stream = $request->body_stream(max_bytes => 1024 * 1024);
 
-A L<PAGI::Request::BodyStream>; options C<max_bytes>, C<decode>, C<strict>. Without C<max_bytes> the Content-Length is the limit.
-Dies with C<Body already consumed; streaming not available> or C<Body streaming already started>.
+A L<PAGI::Request::BodyStream>; options C<max_bytes>, C<limit_name>, C<decode>, C<strict>. Without C<max_bytes> the Content-Length is
+the limit. Dies with C<Body already consumed; streaming not available>, C<Body streaming already started> or C<Unknown options to
+body_stream: NAME>.
 
 =head2 multipart_stream
 

@@ -44,6 +44,8 @@ subtest limits => sub {
     like scalar $request->body_stream->next_chunk->failure, qr/^Request body content-length exceeded/, 'Content-Length';
     $request = request_with(receive_chunks('abc'), 'content-length' => 2);
     is $request->body_stream(max_bytes => 3)->next_chunk->get, 'abc', 'max_bytes comes first';
+    like dies { request_with(receive_chunks('abc'))->body_stream(max_byte => 3) },
+        qr/^Unknown options to body_stream: max_byte at \Q$0\E/, 'a misspelt limit is no silent one';
     $request = request_with(receive_chunks('abc'), 'content-length' => 'junk');
     is $request->body_stream->next_chunk->get, 'abc', 'a Content-Length that is no number is no limit';
 };

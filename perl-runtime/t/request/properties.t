@@ -3,6 +3,7 @@ use warnings;
 use Test2::V0;
 use Future;
 use PAGI::Request;
+use PAGI::SSE;
 use PAGI::Stash;
 
 sub request { PAGI::Request->new({ type => 'http', method => 'GET', path => '/', headers => [], @_ }) }
@@ -50,6 +51,14 @@ subtest headers => sub {
 
     my $other = PAGI::Request->new({ %$scope, headers => [ [ 'X-A' => 3 ] ] });
     is $other->header('x-a'), 3, 'a scope copy with other headers is not answered from a cache';
+};
+
+subtest 'headers next to other wrappers' => sub {
+    my $scope = { type => 'sse', headers => [ [ 'X-A' => 1 ] ] };
+    PAGI::SSE->new($scope, sub { }, sub { })->headers;
+    my $request = PAGI::Request->new($scope);
+    is [ $request->header('X-A'), $request->header('x-a'), ref $request->headers ], [ 1, 1, 'PAGI::Headers' ],
+        'what PAGI::SSE caches in the scope does not change them';
 };
 
 subtest 'content type' => sub {

@@ -56,7 +56,7 @@ subtest 'status and headers' => sub {
     for my $method (qw(header header_try remove_header)) {
         like dies { $response->$method(undef, 1) }, qr/^Header name is required at \Q$0\E/, "$method without a name";
     }
-    like dies { $response->header('x-a', undef) }, qr/^header value must be defined/, 'header without a value';
+    like dies { $response->header('x-a', undef) }, qr/^header value must be defined at \Q$0\E/, 'header without a value';
 
     is [ $response->content_type, $response->has_content_type ], [ undef, 0 ], 'no type';
     ref_is $response->content_type('text/a')->content_type('text/b'), $response, 'content_type chains';
