@@ -103,6 +103,24 @@ subtest writer => sub {
     like scalar PAGI::Response->new->writer('x')->failure, qr/^send must be a coderef/, 'send';
 };
 
+subtest 'suspended callbacks' => sub {
+    my @order;
+    my $gate = Future->new;
+    my $writer = PAGI::Response::Writer->new(sub { Future->done });
+    $writer->on_close(async sub { await $gate; push @order, 'slow'; die "late\n" })->on_close(sub { push @order, 'next' });
+    my $closing = $writer->close;
+    is [ !!$closing->is_ready, \@order ], [ F, [] ], 'close waits for an async callback';
+    like warnings { $gate->done }, [qr/^PAGI::Response::Writer on_close callback error: late$/], 'whose error is reported';
+    is [ !!$closing->is_done, \@order ], [ T, [ 'slow', 'next' ] ], 'then the next one runs';
+
+    my (@pending, @events);
+    my $send = sub { push @events, $_[0]; push @pending, my $f = Future->new; return $f };
+    my $future = PAGI::Response->stream(async sub { my ($w) = @_; await $w->write('a'); die "oops\n" })->respond($send);
+    $_->done for shift @pending;
+    $_->done for shift @pending;
+    is [ scalar $future->failure, scalar @events ], [ "oops\n", 2 ], 'a stream callback that dies after it was suspended';
+};
+
 subtest 'failing sends' => sub {
     my $writer = PAGI::Response::Writer->new(sub { Future->fail("refused\n") });
     is scalar $writer->write('x')->failure, "refused\n", 'write';
