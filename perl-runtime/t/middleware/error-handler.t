@@ -94,6 +94,12 @@ subtest 'started responses' => sub {
         await $send->({ type => 'http.response.start', status => 'bogus' });
     }), http_scope(), slow => 1);
     is($result->status, 500, 'also when sends stay pending');
+
+    my ($verdict, @sent) = (Future->new);
+    my $app = $mw->wrap(async sub ($scope, $receive, $send) { await $send->({ type => 'http.response.start', status => 200, headers => [] }) });
+    my $future = $app->(http_scope(), sub { }, sub ($event) { push @sent, $event; return @sent == 1 ? $verdict : Future->done });
+    $verdict->fail("cannot send\n");
+    is([ map { $_->{status} // 'body' } @sent ], [ 200, 500, 'body' ], 'and when the refusal comes later');
 };
 
 subtest 'otherwise' => sub {

@@ -58,6 +58,24 @@ subtest 'Heartbeat' => sub {
     like(dies { $H->new(interval => $_) }, qr/SSE::Heartbeat 'interval' must be a number of seconds above 0, got '\Q$_\E'/, "interval $_") for 0, -1, 'x', 'inf', 'nan';
 };
 
+subtest 'a start that was refused' => sub {
+    my $again = async sub ($got, $receive, $send) {
+        eval { await $send->({ type => 'sse.start', status => 'bogus' }); 1 };
+        await $send->({ type => 'sse.start' });
+    };
+    my %expected = (Retry => 'sse.send', Heartbeat => 'sse.keepalive');
+    for my $class (sort keys %expected) {
+        my $result = drive("PAGI::Middleware::SSE::$class"->new->wrap($again), sse_scope());
+        is($result->types, [ 'sse.start', $expected{$class} ], "$class follows the corrected one");
+        is(scalar @{ $result->rejected }, 1, 'and only that');
+    }
+    my $refusing = sub ($event) { $event->{type} eq 'sse.send' ? Future->fail("no\n") : Future->done };
+    my $done;
+    like(warning { $done = PAGI::Middleware::SSE::Retry->new->wrap(async sub ($got, $receive, $send) { await $send->({ type => 'sse.start' }) })->(sse_scope(), sub { }, $refusing) },
+        qr/^SSE::Retry send failed: no/, 'a refused hint is only warned about');
+    ok($done->is_done, 'the stream goes on');
+};
+
 subtest 'other scope types pass unchanged' => sub {
     for my $class (qw(Retry Heartbeat)) {
         for my $other (http_scope(), ws_scope(), { type => 'lifespan' }) {

@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use parent 'PAGI::Middleware';
 
-use PAGI::Middleware::Support::Keepalive qw(with_keepalive);
+use PAGI::Middleware::Support::FollowUp qw(with_follow_up);
 use PAGI::Middleware::Support::Seconds qw(check_seconds);
 
 sub _init {
@@ -24,7 +24,7 @@ sub wrap {
         return $app->(
             { %$scope, 'pagi.sse.heartbeat' => {%facts} },
             $receive,
-            with_keepalive($send, 'sse.start', { type => 'sse.keepalive', %facts }, $self->{on_error}),
+            with_follow_up($send, 'sse.start', { type => 'sse.keepalive', %facts }, $self->{on_error}),
         );
     };
 }

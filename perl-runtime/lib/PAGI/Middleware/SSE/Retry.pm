@@ -5,7 +5,7 @@ use warnings;
 use parent 'PAGI::Middleware';
 
 use Carp qw(croak);
-use PAGI::Middleware::Support::Reply qw(in_turn);
+use PAGI::Middleware::Support::FollowUp qw(with_follow_up);
 
 sub _init {
     my ($self, $config) = @_;
@@ -24,23 +24,28 @@ sub wrap {
         my ($scope, $receive, $send) = @_;
         return $app->($scope, $receive, $send) if $scope->{type} ne 'sse';
 
-        my $hint = $self->{include_on_start};
-        return $app->({ %$scope, 'pagi.sse.retry' => $retry }, $receive, sub {
-            my ($event) = @_;
-            my $type = ref $event eq 'HASH' ? $event->{type} // '' : '';
-            if ($type eq 'sse.start' && $hint) {
-                $hint = 0;
-                # SSE-15 wants data in every event. The name keeps this empty event
-                # away from onmessage handlers in the browser.
-                return in_turn($send, $event,
-                    { type => 'sse.send', event => 'retry', data => '', retry => $retry });
-            }
-            return $send->({ %$event, retry => $retry })
-                if $type eq 'sse.send' && $self->{include_on_events} && !defined $event->{retry};
-            return $send->($event);
-        });
+        # SSE-15 wants data in every event. The name keeps this empty event away from
+        # onmessage handlers in the browser.
+        my $out = $self->{include_on_start}
+            ? with_follow_up($send, 'sse.start',
+                { type => 'sse.send', event => 'retry', data => '', retry => $retry }, \&_complain)
+            : $send;
+        $out = _on_events($out, $retry) if $self->{include_on_events};
+        return $app->({ %$scope, 'pagi.sse.retry' => $retry }, $receive, $out);
     };
 }
+
+sub _on_events {
+    my ($send, $retry) = @_;
+    return sub {
+        my ($event) = @_;
+        return $send->($event)
+            if ref $event ne 'HASH' || ($event->{type} // '') ne 'sse.send' || defined $event->{retry};
+        return $send->({ %$event, retry => $retry });
+    };
+}
+
+sub _complain { my ($error) = @_; warn "SSE::Retry send failed: $error\n"; return }
 
 1;
 

@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use parent 'PAGI::Middleware';
 
-use PAGI::Middleware::Support::Keepalive qw(with_keepalive);
+use PAGI::Middleware::Support::FollowUp qw(with_follow_up);
 use PAGI::Middleware::Support::Seconds qw(check_seconds);
 
 sub _init {
@@ -24,7 +24,7 @@ sub wrap {
         return $app->(
             { %$scope, 'pagi.websocket.heartbeat' => {%facts} },
             $receive,
-            with_keepalive($send, 'websocket.accept',
+            with_follow_up($send, 'websocket.accept',
                 { type => 'websocket.keepalive', %facts }, $self->{on_error}),
         );
     };
