@@ -12,7 +12,7 @@
 #include "perl.h"
 #include "XSUB.h"
 
-#include <fcntl.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "bridge.h"
@@ -45,6 +45,7 @@ extern SV *pagi_rs_send(size_t call, SV *event);
 extern SV *pagi_rs_method(size_t call, int method, SV *argument);
 extern void pagi_rs_call_ready(size_t call);
 extern void pagi_rs_handles_freed(size_t call);
+extern void pagi_rs_forked(void);
 /* A loop operation. Returns a new value or NULL; *error is a new string to croak with; *exit is set when the
  * application has called exit in a nested turn. */
 extern SV *pagi_rs_loop(int operation, SV **arguments, size_t count, SV **error, int *exit);
@@ -953,6 +954,27 @@ static void waking_handler1(int sig)
 
 void pagi_set_wake_fd(int fd) { wake_fd = fd; }
 
+/* ---- forks ------------------------------------------------------------------------------------------------------- */
+
+static int forked;
+
+/* In every child that Perl code forks: it must not hold on to clients (pagi_rs_forked closes them). */
+static void in_forked_child(void)
+{
+    forked = 1;
+    pagi_rs_forked();
+}
+
+int pagi_is_forked_child(void) { return forked; }
+
+/* In a child that is going to be a worker of its own: nothing was wrong with the fork, and its random numbers are its
+ * own. */
+void pagi_perl_after_fork(void)
+{
+    forked = 0;
+    PL_srand_called = FALSE;
+}
+
 /* ---- start and end ----------------------------------------------------------------------------------------------- */
 
 EXTERN_C void boot_DynaLoader(pTHX_ CV *cv);
@@ -1022,6 +1044,8 @@ int pagi_perl_start(void)
     if (!my_perl)
         return 1;
     PERL_SET_CONTEXT(my_perl);
+    if (pthread_atfork(NULL, NULL, in_forked_child) != 0)
+        return 1;
     perl_construct(my_perl);
     /* END blocks run in perl_destruct; and $0 must not be written over our process title. */
     PL_exit_flags |= PERL_EXIT_DESTRUCT_END;
@@ -1045,6 +1069,3 @@ int pagi_perl_end(void)
 
 /* The status an application gave to exit. */
 int pagi_exit_status(void) { return STATUS_EXIT; }
-
-/* In a child right after fork: its random numbers are its own. */
-void pagi_perl_after_fork(void) { PL_srand_called = FALSE; }

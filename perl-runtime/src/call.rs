@@ -72,8 +72,18 @@ impl Method {
             OnDisconnect, OnDrain, OnHighWater, ResponseComplete, ResponseStarted,
         };
         [
-            IsConnected, DisconnectReason, ResponseStarted, ResponseComplete, OnDisconnect, OnComplete,
-            DisconnectFuture, BufferedAmount, HighWaterMark, LowWaterMark, OnHighWater, OnDrain,
+            IsConnected,
+            DisconnectReason,
+            ResponseStarted,
+            ResponseComplete,
+            OnDisconnect,
+            OnComplete,
+            DisconnectFuture,
+            BufferedAmount,
+            HighWaterMark,
+            LowWaterMark,
+            OnHighWater,
+            OnDrain,
         ]
         .get(usize::try_from(number).ok()?)
         .copied()
@@ -204,7 +214,11 @@ impl Call {
         let reason = self.exchange.reason();
         if !self.waiting.borrow().announced {
             let mut waiting = self.waiting.borrow_mut();
-            if on_disconnect { waiting.on_disconnect.push(code) } else { waiting.on_complete.push(code) }
+            if on_disconnect {
+                waiting.on_disconnect.push(code)
+            } else {
+                waiting.on_complete.push(code)
+            }
             drop(waiting);
             self.update_interest();
         } else if let (true, Some(reason)) = (on_disconnect, reason) {
@@ -350,10 +364,7 @@ impl Call {
     /// BODY-10: bytes have gone out, so the response is cut; the send fails.
     fn break_handle(&self, streaming: &Streaming, message: &str) -> Result<(), Exited> {
         self.exchange.fail_handle();
-        let failed = Scalar::call_named(
-            c"PAGI::Native::fail_future",
-            &[&streaming.future, &Scalar::text(message)],
-        );
+        let failed = Scalar::call_named(c"PAGI::Native::fail_future", &[&streaming.future, &Scalar::text(message)]);
         report("send continuation", failed)
     }
 

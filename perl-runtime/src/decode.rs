@@ -14,6 +14,7 @@ use crate::perl::event::Key;
 use crate::perl::value::{Hash, Scalar, Unreadable, View};
 
 /// What became of an event hash.
+#[expect(clippy::large_enum_variant, reason = "made and taken apart in one call; boxing would cost more than moving")]
 pub(crate) enum Decoded<'a> {
     /// An event for the exchange.
     Event(SendEvent<'a>),
@@ -29,11 +30,7 @@ pub(crate) struct HandleBody {
 }
 
 /// Reads an event for an http or sse scope. `buffer` holds encoded text for as long as the event lives.
-pub(crate) fn decode<'a>(
-    event: View<'a>,
-    exchange: &Exchange,
-    buffer: &'a mut Vec<u8>,
-) -> Result<Decoded<'a>, String> {
+pub(crate) fn decode<'a>(event: View<'a>, exchange: &Exchange, buffer: &'a mut Vec<u8>) -> Result<Decoded<'a>, String> {
     let hash = event.event_hash().ok_or("an event must be a hash reference with a 'type'")?;
     let kind = hash
         .get(Key::Type)
@@ -48,9 +45,7 @@ pub(crate) fn decode<'a>(
             trailers: fields.flag(Key::Trailers),
         },
         (ScopeKind::Http, b"http.response.body") => return fields.body(exchange),
-        (ScopeKind::Http, b"http.response.trailers") => {
-            SendEvent::ResponseTrailers { headers: fields.headers()? }
-        }
+        (ScopeKind::Http, b"http.response.trailers") => SendEvent::ResponseTrailers { headers: fields.headers()? },
         (_, b"http.fullflush") => {
             if !exchange.worker().config.fullflush {
                 return Err("Extension not enabled: fullflush".to_owned());
@@ -95,10 +90,7 @@ pub(crate) fn decode<'a>(
         }
         _ => {
             let protocol = if scope == ScopeKind::Http { "http" } else { "sse" };
-            return Err(format!(
-                "Unrecognized event type '{}' for {protocol} protocol",
-                String::from_utf8_lossy(kind)
-            ));
+            return Err(format!("Unrecognized event type '{}' for {protocol} protocol", String::from_utf8_lossy(kind)));
         }
     }))
 }
@@ -186,11 +178,9 @@ impl<'a> Fields<'a> {
                 InvalidHeader::Name => {
                     format!("Invalid header name '{}' in {}: it must be a token", show().escape_debug(), self.name())
                 }
-                InvalidHeader::Value => format!(
-                    "Invalid header value for '{}' in {}: CR, LF and NUL are not allowed",
-                    show(),
-                    self.name()
-                ),
+                InvalidHeader::Value => {
+                    format!("Invalid header value for '{}' in {}: CR, LF and NUL are not allowed", show(), self.name())
+                }
             })?;
         }
         Ok(headers)

@@ -74,9 +74,13 @@ fn cancel_timer(arguments: &[View<'_>]) -> Result<Option<Scalar>, String> {
 
 /// `watch($fd, $direction, $code)`: direction 0 reads, 1 writes, 2 waits for the hang-up.
 fn watch(arguments: &[View<'_>]) -> Result<Option<Scalar>, String> {
-    let [fd, direction, code] = arguments else { return Err("watch takes fd, direction and a code reference".to_owned()) };
+    let [fd, direction, code] = arguments else {
+        return Err("watch takes fd, direction and a code reference".to_owned());
+    };
     let fd = descriptor_of(*fd)?;
-    reactor().watch(fd, direction_of(*direction)?, code_of(*code)?).map_err(|error| format!("cannot watch fd {fd}: {error}"))?;
+    reactor()
+        .watch(fd, direction_of(*direction)?, code_of(*code)?)
+        .map_err(|error| format!("cannot watch fd {fd}: {error}"))?;
     Ok(None)
 }
 
@@ -84,7 +88,9 @@ fn watch(arguments: &[View<'_>]) -> Result<Option<Scalar>, String> {
 fn unwatch(arguments: &[View<'_>]) -> Result<Option<Scalar>, String> {
     let [fd, direction] = arguments else { return Err("unwatch takes fd and direction".to_owned()) };
     let fd = descriptor_of(*fd)?;
-    reactor().unwatch(fd, direction_of(*direction)?).map_err(|error| format!("cannot stop watching fd {fd}: {error}"))?;
+    reactor()
+        .unwatch(fd, direction_of(*direction)?)
+        .map_err(|error| format!("cannot stop watching fd {fd}: {error}"))?;
     Ok(None)
 }
 
@@ -132,7 +138,9 @@ fn now() -> f64 {
 pub(crate) fn turn_alone(wait: Option<Duration>) -> worker::Turned {
     let reactor = reactor();
     if wait.is_none() && reactor.is_idle() {
-        return worker::Turned::Failed("the loop would wait for ever: nothing is watched and no timer is set".to_owned());
+        return worker::Turned::Failed(
+            "the loop would wait for ever: nothing is watched and no timer is set".to_owned(),
+        );
     }
     let wait = match reactor.next_deadline() {
         _ if reactor.is_due() => Duration::ZERO,

@@ -25,22 +25,21 @@ const ABORT_GRACE: Duration = Duration::from_secs(1);
 ///
 /// Perl is at its end when this returns: END blocks have run. The caller leaves the process.
 pub fn serve(
-    interpreter: Interpreter,
+    perl: Interpreter,
     app: Application,
     options: WorkerOptions,
     host: Rc<dyn Host>,
     attach: impl FnOnce(UnboundedSender<Command>),
 ) -> WorkerExit {
-    let pid = std::process::id();
     let exit = Service::start(app, options, host, attach).map_or_else(WorkerExit::StartupFailed, |mut service| {
         service.run().unwrap_or_else(|Exited| WorkerExit::Exit(interpreter::exit_status()))
     });
-    if std::process::id() != pid {
+    if interpreter::is_forked_child() {
         // A child that the application forked came back from the handler: it must not go on as a second worker.
-        let status = interpreter.end();
+        let status = perl.end();
         std::process::exit(status);
     }
-    let _ = interpreter.end();
+    let _ = perl.end();
     exit
 }
 
@@ -133,10 +132,7 @@ impl Service {
             let Some(command) = self.commands.borrow_mut().pop_front() else { break };
             self.obey(command);
         }
-        if self.max_requests > 0
-            && !self.asked_for_replacement
-            && self.core.stats.requests.get() >= self.max_requests
-        {
+        if self.max_requests > 0 && !self.asked_for_replacement && self.core.stats.requests.get() >= self.max_requests {
             self.asked_for_replacement = true;
             self.host.wants_replacement();
         }
@@ -250,10 +246,7 @@ impl Service {
             self.turn(left.min(HEARTBEAT))?;
         }
         if self.is_busy() {
-            tracing::warn!(
-                "Shutdown timeout: force-closing {} active connections",
-                self.core.stats.connections.get()
-            );
+            tracing::warn!("Shutdown timeout: force-closing {} active connections", self.core.stats.connections.get());
             self.core.drain.advance(Phase::Aborting);
             self.wait_until_idle(ABORT_GRACE)?;
             let cancelled = self.worker.cancel_calls()?;

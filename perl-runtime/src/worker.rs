@@ -20,8 +20,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use pagi_server_core::exchange::{CallEnd, Exchange, Sent, Verdict};
 use pagi_server_core::event::{Content, SendEvent};
+use pagi_server_core::exchange::{CallEnd, Exchange, Sent, Verdict};
 use pagi_server_core::reason::Reason;
 use pagi_server_core::stats::Stats;
 use pagi_server_core::timer::Timer;
@@ -103,7 +103,6 @@ pub(crate) struct Loop {
     put_off: RefCell<Vec<Rc<Exchange>>>,
     pub(crate) lifespan: LifespanCall,
     depth: Cell<u32>,
-    pid: u32,
     wake: &'static AsyncFd<EventFd>,
     perl_fds: RefCell<Option<AsyncFd<OwnedFd>>>,
     parking: RefCell<Timer>,
@@ -133,7 +132,6 @@ impl Loop {
             put_off: RefCell::default(),
             lifespan: LifespanCall::new(),
             depth: Cell::new(0),
-            pid: std::process::id(),
             wake,
             perl_fds: RefCell::new(None),
             parking: RefCell::default(),
@@ -154,7 +152,7 @@ impl Loop {
 
     /// Whether this process was forked by the application.
     pub(crate) fn is_forked_child(&self) -> bool {
-        self.pid != std::process::id()
+        interpreter::is_forked_child()
     }
 
     // ---- park, drain ------------------------------------------------------------------------------------------------------
@@ -313,6 +311,7 @@ impl Loop {
         );
         call.waiting.borrow_mut().handles = Some(handles);
         match outcome {
+            _ if self.is_forked_child() => Err(Exited),
             Outcome::Exit => Err(Exited),
             Outcome::Died(error) => self.end_call(token, &call, State::Failed(error)),
             Outcome::Returned(value) => match future::state(&value) {
@@ -344,14 +343,16 @@ impl Loop {
 
     /// Section 8.6: what the end of an application call means for its response.
     fn end_call(&'static self, token: usize, call: &Rc<Call>, state: State) -> Result<(), Exited> {
+        if self.is_forked_child() {
+            return Err(Exited);
+        }
         let problem = match state {
             State::Done | State::Pending => None,
             State::Failed(error) => Some(error.display()),
             State::Cancelled => Some("the application's Future was cancelled".to_owned()),
-            State::NotAFuture => Some(format!(
-                "the application did not return a Future; is {} an async sub?",
-                self.app_name
-            )),
+            State::NotAFuture => {
+                Some(format!("the application did not return a Future; is {} an async sub?", self.app_name))
+            }
         };
         let end = if problem.is_none() { CallEnd::Resolved } else { CallEnd::Failed };
         let had_started = call.exchange.is_started();
@@ -455,9 +456,8 @@ impl Loop {
     /// A body from a Perl file handle: the first block is read before the response changes, so that a bad handle can be
     /// answered with another body (BODY-9, BODY-10).
     fn send_handle(&self, call: &Rc<Call>, mut body: HandleBody) -> Result<Scalar, String> {
-        let offset = body.offset.map_or_else(Scalar::undef, |offset| {
-            Scalar::int(i64::try_from(offset).unwrap_or(i64::MAX))
-        });
+        let offset =
+            body.offset.map_or_else(Scalar::undef, |offset| Scalar::int(i64::try_from(offset).unwrap_or(i64::MAX)));
         match Scalar::call_named(c"PAGI::Native::prepare_handle", &[&body.handle, &offset]) {
             Outcome::Returned(_) => {}
             Outcome::Died(error) => return Err(error.display().trim_end().to_owned()),
@@ -499,6 +499,15 @@ impl Loop {
     pub(crate) fn handles_freed(&'static self, token: usize) {
         let freed = self.calls.borrow_mut().try_remove(token);
         drop(freed);
+    }
+
+    /// In a forked child: closes the parent's clients and listeners. Their owners here are never dropped (the loop is
+    /// leaked), so nothing closes them twice.
+    pub(crate) fn close_descriptors(&'static self) {
+        for fd in self.core.descriptors.all() {
+            // An error would mean that it is closed, which is what was wanted.
+            let _ = nix::unistd::close(fd);
+        }
     }
 
     // ---- lifespan and shutdown --------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -34,6 +35,9 @@ impl Acceptor {
     #[must_use]
     pub fn new(worker: Rc<Worker>, listeners: Vec<Listener>) -> Self {
         let tasks = listeners.iter().map(|_| None).collect();
+        for listener in &listeners {
+            worker.descriptors.opened(listener.as_raw_fd());
+        }
         Self { worker, listeners, tasks }
     }
 
@@ -61,22 +65,24 @@ impl Acceptor {
 
 fn spawn(worker: &Rc<Worker>, listener: &Listener) -> io::Result<JoinHandle<()>> {
     let worker = Rc::clone(worker);
-    Ok(match listener.try_clone()? {
+    let listener = listener.try_clone()?;
+    let queue = Opened::new(&worker, listener.as_raw_fd());
+    Ok(match listener {
         Listener::Tcp(socket) => {
             socket.set_nonblocking(true)?;
             let listener = TcpListener::from_std(socket)?;
-            tokio::task::spawn_local(accept_tcp(worker, listener))
+            tokio::task::spawn_local(accept_tcp(worker, listener, queue))
         }
         Listener::Unix(socket, path) => {
             socket.set_nonblocking(true)?;
             let listener = UnixListener::from_std(socket)?;
             let peer = Peer { client: None, server: (path.display().to_string(), None), scheme: "http" };
-            tokio::task::spawn_local(accept_unix(worker, listener, Rc::new(peer)))
+            tokio::task::spawn_local(accept_unix(worker, listener, Rc::new(peer), queue))
         }
     })
 }
 
-async fn accept_tcp(worker: Rc<Worker>, listener: TcpListener) {
+async fn accept_tcp(worker: Rc<Worker>, listener: TcpListener, _queue: Opened) {
     loop {
         wait_for_room(&worker).await;
         match listener.accept().await {
@@ -94,7 +100,7 @@ async fn accept_tcp(worker: Rc<Worker>, listener: TcpListener) {
     }
 }
 
-async fn accept_unix(worker: Rc<Worker>, listener: UnixListener, peer: Rc<Peer>) {
+async fn accept_unix(worker: Rc<Worker>, listener: UnixListener, peer: Rc<Peer>, _queue: Opened) {
     loop {
         wait_for_room(&worker).await;
         match listener.accept().await {
@@ -137,25 +143,45 @@ async fn pause(error: &io::Error) {
     }
 }
 
-fn open<T: Transport + 'static>(worker: &Rc<Worker>, stream: T, peer: Rc<Peer>) {
+fn open<T: Transport + AsRawFd + 'static>(worker: &Rc<Worker>, stream: T, peer: Rc<Peer>) {
     Stats::add(&worker.stats.accepted, 1);
     Stats::add(&worker.stats.connections, 1);
-    let guard = Open(Rc::clone(worker));
+    let guard = Counted(Opened::new(worker, stream.as_raw_fd()));
     tokio::task::spawn_local(async move {
-        connection::serve(stream, peer, Rc::clone(&guard.0)).await;
+        connection::serve(stream, peer, Rc::clone(&guard.0.worker)).await;
     });
 }
 
-/// Counts a connection for as long as its task lives.
-struct Open(Rc<Worker>);
+/// A socket among the worker's descriptors for as long as its task lives.
+struct Opened {
+    worker: Rc<Worker>,
+    fd: RawFd,
+}
 
-impl Drop for Open {
+impl Opened {
+    fn new(worker: &Rc<Worker>, fd: RawFd) -> Self {
+        worker.descriptors.opened(fd);
+        Self { worker: Rc::clone(worker), fd }
+    }
+}
+
+impl Drop for Opened {
     fn drop(&mut self) {
-        Stats::sub(&self.0.stats.connections, 1);
-        self.0.room.notify_waiters();
-        if self.0.drain.phase() != Phase::Running {
+        self.worker.descriptors.closing(self.fd);
+    }
+}
+
+/// Counts a connection for as long as its task lives.
+struct Counted(Opened);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let worker = &self.0.worker;
+        Stats::sub(&worker.stats.connections, 1);
+        worker.room.notify_waiters();
+        if worker.drain.phase() != Phase::Running {
             // Whoever drains counts connections.
-            self.0.inbox.rouse();
+            worker.inbox.rouse();
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod accept;
 pub mod access_log;
 pub mod config;
 pub mod date;
+pub mod descriptors;
 pub mod drain;
 pub mod event;
 pub mod exchange;

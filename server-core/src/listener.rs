@@ -1,6 +1,7 @@
 //! A listening socket as the worker receives it: bound, listening and non-blocking, made by whoever started it.
 
 use std::net::TcpListener;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
@@ -20,5 +21,14 @@ impl Listener {
             Self::Tcp(socket) => Self::Tcp(socket.try_clone()?),
             Self::Unix(socket, path) => Self::Unix(socket.try_clone()?, path.clone()),
         })
+    }
+}
+
+impl AsRawFd for Listener {
+    fn as_raw_fd(&self) -> RawFd {
+        match self {
+            Self::Tcp(socket) => socket.as_raw_fd(),
+            Self::Unix(socket, _) => socket.as_raw_fd(),
+        }
     }
 }

@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use crate::access_log::{AccessLog, Record};
 use crate::config::Config;
+use crate::descriptors::Descriptors;
 use crate::drain::Drain;
 use crate::inbox::Inbox;
 use crate::stats::Stats;
@@ -24,6 +25,8 @@ pub struct Worker {
     pub inbox: Inbox,
     /// Graceful shutdown.
     pub drain: Drain,
+    /// Sockets that belong to this process alone.
+    pub descriptors: Descriptors,
     access_log: RefCell<Option<AccessLog>>,
     /// One read buffer for all connections: an idle connection holds no memory of its own.
     pub(crate) scratch: RefCell<Vec<u8>>,
@@ -40,6 +43,7 @@ impl Worker {
             stats: Stats::default(),
             inbox: Inbox::default(),
             drain: Drain::default(),
+            descriptors: Descriptors::default(),
             access_log: RefCell::new(access_log),
             scratch: RefCell::new(vec![0; SCRATCH]),
             room: Notify::new(),

@@ -35,6 +35,12 @@ pub(crate) fn after_fork() {
     unsafe { ffi::pagi_perl_after_fork() }
 }
 
+/// Whether this process was forked by application code.
+pub(crate) fn is_forked_child() -> bool {
+    // SAFETY: one thread; an integer is read.
+    unsafe { ffi::pagi_is_forked_child() != 0 }
+}
+
 /// Runs pending `%SIG` handlers.
 pub(crate) fn dispatch_signals() -> Outcome {
     let mut error = std::ptr::null_mut();

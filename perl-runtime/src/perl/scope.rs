@@ -58,8 +58,7 @@ pub(crate) fn call_lifespan(app: &Scalar, worker_num: Option<u32>, handles: &Han
     let worker_num = worker_num.map_or(0, |num| c_int::try_from(num).unwrap_or(c_int::MAX));
     let mut result = std::ptr::null_mut();
     // SAFETY: one thread, no longjmp.
-    let outcome = unsafe {
-        ffi::pagi_call_lifespan(app.as_ptr(), worker_num, handles.as_ptr(), state.as_ptr(), &raw mut result)
-    };
+    let outcome =
+        unsafe { ffi::pagi_call_lifespan(app.as_ptr(), worker_num, handles.as_ptr(), state.as_ptr(), &raw mut result) };
     Outcome::from_raw(outcome, result)
 }

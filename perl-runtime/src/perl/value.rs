@@ -124,9 +124,8 @@ impl Scalar {
         let arguments: smallvec::SmallVec<[*mut Sv; 4]> = arguments.iter().map(|argument| argument.as_ptr()).collect();
         let mut result = std::ptr::null_mut();
         // SAFETY: as in `call`; the name is NUL-terminated.
-        let outcome = unsafe {
-            ffi::pagi_call_named(function.as_ptr(), arguments.as_ptr(), arguments.len(), &raw mut result)
-        };
+        let outcome =
+            unsafe { ffi::pagi_call_named(function.as_ptr(), arguments.as_ptr(), arguments.len(), &raw mut result) };
         Outcome::from_raw(outcome, result)
     }
 

@@ -17,10 +17,10 @@ use crate::exchange::{Exchange, Progress};
 use crate::http1::body::{BodyDecoder, Decoded};
 use crate::http1::encode;
 use crate::http1::head::{self, HeadScanner, Refusal};
-use crate::timer::Timer;
 use crate::reason::Reason;
 use crate::scope::{BodyFraming, Peer, RequestHead};
 use crate::stats::Stats;
+use crate::timer::Timer;
 use crate::transport::Transport;
 use crate::worker::Worker;
 

@@ -276,7 +276,7 @@ fn body_framing(headers: &HeaderList, version: Version) -> Result<BodyFraming, R
     }
     let codings: Vec<&[u8]> = codings.flat_map(list_elements).collect();
     let chunked = |coding: &&[u8]| coding.eq_ignore_ascii_case(b"chunked");
-    match codings.iter().position(|coding| chunked(coding)) {
+    match codings.iter().position(chunked) {
         None if codings.is_empty() => Err(Refusal::BAD_REQUEST),
         None => Err(Refusal::UNKNOWN_CODING),
         Some(at) if at + 1 < codings.len() => Err(Refusal::CHUNKED_NOT_LAST),

@@ -12,4 +12,3 @@ pub mod body;
 pub(crate) mod connection;
 pub(crate) mod encode;
 pub mod head;
-
