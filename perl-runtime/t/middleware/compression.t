@@ -113,6 +113,7 @@ subtest 'concurrency' => sub {
     });
     my $streamed = drive($streaming, http_scope(@accept));
     is([ scalar $streamed->events, $streamed->header('content-encoding') ], [ 4, undef ], 'streaming: four events, uncompressed');
+    is($streamed->header('vary'), 'Accept-Encoding', 'but marked as varying, like every page of its type');
     ok(drive($mw->wrap(page()), http_scope(@accept))->header('content-encoding'), 'which does not affect the next request');
 };
 

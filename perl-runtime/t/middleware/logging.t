@@ -82,6 +82,15 @@ subtest 'RequestId' => sub {
     my $mw = PAGI::Middleware::RequestId->new;
     like($mw->{generator}->(undef), $format, 'the generator is within reach');
 
+    my @from_children = map {
+        my $pid = open(my $out, '-|') // die "fork: $!";
+        if (!$pid) { print $mw->{generator}->(undef); close STDOUT; require POSIX; POSIX::_exit(0) }
+        my $id = <$out>;
+        waitpid $pid, 0;
+        (split /-/, $id)[3];
+    } 1, 2;
+    isnt($from_children[0], $from_children[1], 'forked workers draw their own random bytes');
+
     $run->({}, add_headers => [ [ 'x-request-id', 'mine' ] ]);
     isnt($seen, 'mine', 'incoming ids are not trusted by default');
     $run->({ trust_incoming => 1 }, add_headers => [ [ 'X-Request-Id', 'mine' ], [ 'x-request-id', 'second' ] ]);

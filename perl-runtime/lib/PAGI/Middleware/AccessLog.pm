@@ -60,7 +60,7 @@ sub _line {
     my $ip = _safe(($scope->{client} && $scope->{client}[0]) // '-');
     my $version = $scope->{http_version} // '1.1';
     my $line = sprintf '%s - - [%s] "%s %s HTTP/%s" %s %s',
-        $ip, _timestamp(time), $method, $target, $version, $status, $size;
+        $ip, _timestamp(), $method, $target, $version, $status, $size;
     return "$line\n" if $format eq 'common';
 
     my ($referer, $agent) = ('-', '-');
@@ -81,11 +81,17 @@ sub _safe {
     return $text;
 }
 
+# A busy worker writes many lines in one second; the zone is looked up once for them.
+my ($stamped, $stamp) = (0, '');
+
 sub _timestamp {
-    my ($now) = @_;
+    my $now = int time;
+    return $stamp if $now == $stamped;
     my @t = localtime $now;
-    return sprintf '%02d/%s/%04d:%02d:%02d:%02d %s',
+    $stamp = sprintf '%02d/%s/%04d:%02d:%02d:%02d %s',
         $t[3], $MONTHS[ $t[4] ], $t[5] + 1900, @t[ 2, 1, 0 ], POSIX::strftime('%z', @t);
+    $stamped = $now;
+    return $stamp;
 }
 
 1;

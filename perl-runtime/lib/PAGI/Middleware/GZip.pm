@@ -33,32 +33,39 @@ sub wrap {
         my ($scope, $receive, $send) = @_;
         return $app->($scope, $receive, $send) if $scope->{type} ne 'http';
 
-        # A cache must learn from every representation that the coding depends on
-        # the request, so Vary goes on what stays uncompressed as well.
-        my $varying = sub {
-            my ($event) = @_;
-            return $send->($event)
-                if ref $event ne 'HASH'
-                || ($event->{type} // '') ne 'http.response.start'
-                || !$self->_eligible($event);
-            return $send->({ %$event, headers => vary_on($event->{headers} || [], 'Accept-Encoding') });
-        };
-        return $app->($scope, $receive, $varying)
-            if ($scope->{method} // '') eq 'HEAD' || !_accepts_gzip($scope);
-
+        if (($scope->{method} // '') eq 'HEAD' || !_accepts_gzip($scope)) {
+            return $app->($scope, $receive, sub {
+                my ($event) = @_;
+                return $send->($event)
+                    if ref $event ne 'HASH'
+                    || ($event->{type} // '') ne 'http.response.start'
+                    || !$self->_eligible($event);
+                return $send->(_varying($event));
+            });
+        }
         return PAGI::Middleware::Support::HeldResponse->new(
-            send    => $varying,
+            send    => $send,
             hold    => sub { $self->_eligible($_[0]) },
             release => sub { $self->_compressed(@_) },
+            aside   => \&_varying,
         )->run($app, $scope, $receive);
     };
 }
 
+# A cache must learn from every representation that the coding depends on the
+# request, so Vary goes on what stays uncompressed as well.
+sub _varying {
+    my ($start) = @_;
+    return { %$start, headers => vary_on($start->{headers} || [], 'Accept-Encoding') };
+}
+
 sub _accepts_gzip {
     my ($scope) = @_;
+    my $accepted = join ',', request_header_all($scope, 'accept-encoding');
+    return 0 if $accepted !~ /gzip|\*/i;
     my ($gzip, $any);
-    for my $item (map { split /,/ } request_header_all($scope, 'accept-encoding')) {
-        my ($coding, @parameters) = map { s/\A\s+|\s+\z//gr } split /;/, lc $item;
+    for my $item (split /,/, lc $accepted) {
+        my ($coding, @parameters) = map { s/\A\s+|\s+\z//gr } split /;/, $item;
         next unless defined $coding;
         my $refused = grep { /\Aq\s*=\s*0(?:\.0*)?\z/ } @parameters;
         if    ($coding eq 'gzip' || $coding eq 'x-gzip') { $gzip = !$refused }
@@ -88,7 +95,7 @@ sub _eligible {
 
 sub _compressed {
     my ($self, $start, $event, $body) = @_;
-    return ($start, $event) if length $body < $self->{min_size} || !length $body;
+    return (_varying($start), $event) if length $body < $self->{min_size} || !length $body;
     my $packed = _gzip($body, $self->{level});
 
     my @headers = @{ without_headers($start->{headers}, 'content-length', 'content-encoding') };
@@ -96,7 +103,7 @@ sub _compressed {
     # (RFC 9110 8.8.1). If-None-Match compares weakly, so 304 goes on working.
     @headers = map { lc $_->[0] eq 'etag' && $_->[1] !~ m{\AW/} ? [ $_->[0], "W/$_->[1]" ] : $_ } @headers;
     push @headers, [ 'Content-Encoding', 'gzip' ], [ 'Content-Length', length $packed ];
-    return ({ %$start, headers => vary_on(\@headers, 'Accept-Encoding') }, { %$event, body => $packed });
+    return (_varying({ %$start, headers => \@headers }), { %$event, body => $packed });
 }
 
 sub _gzip {

@@ -9,6 +9,9 @@ use PAGI::Utils::Random qw(secure_random_bytes);
 
 my $counter = 0;
 
+# Random bytes are drawn for many ids at a time; a forked worker draws its own.
+my ($random, $owner) = ('', 0);
+
 sub _init {
     my ($self, $config) = @_;
     $self->{header}         = $config->{header} // 'X-Request-ID';
@@ -45,7 +48,15 @@ sub _incoming {
 sub _generate_id {
     $counter = ($counter + 1) % 0xFFFF;
     return sprintf '%08x-%04x-%04x-%s',
-        time & 0xFFFFFFFF, $$ & 0xFFFF, $counter, unpack 'H12', secure_random_bytes(6);
+        time & 0xFFFFFFFF, $$ & 0xFFFF, $counter, unpack 'H12', _six_bytes();
+}
+
+sub _six_bytes {
+    if ($owner != $$ || length $random < 6) {
+        $random = secure_random_bytes(6 * 64);
+        $owner  = $$;
+    }
+    return substr $random, 0, 6, '';
 }
 
 1;

@@ -12,6 +12,7 @@ my $here = Cwd::abs_path(File::Basename::dirname(__FILE__));
 my $start = sub { return { type => 'http.response.start', status => 200, headers => [ [ 'content-type', 'text/plain' ], @_ ] } };
 my $hello = async sub {
     my ($scope, $receive, $send) = @_;
+    die "Unsupported scope type: $scope->{type}\n" if $scope->{type} ne 'http';
     await $send->($start->());
     await $send->({ type => 'http.response.body', body => 'hello' });
 };

@@ -43,7 +43,7 @@ sub _event {
 
     my $body = $type eq 'http.response.body' ? _whole_body($event) : undef;
     my $start = $self->_take_start;
-    return in_turn($self->{send}, $start, $event) unless defined $body;
+    return in_turn($self->{send}, $self->_aside($start), $event) unless defined $body;
     return in_turn($self->{send}, $self->{release}->($start, $event, $body));
 }
 
@@ -60,8 +60,12 @@ sub _whole_body {
 sub _end {
     my ($self) = @_;
     my $start = $self->_take_start;
-    $start = $self->{bodiless}->($start) if $self->{bodiless};
-    return $self->{send}->($start);
+    return $self->{send}->($self->{bodiless} ? $self->{bodiless}->($start) : $self->_aside($start));
+}
+
+sub _aside {
+    my ($self, $start) = @_;
+    return $self->{aside} ? $self->{aside}->($start) : $start;
 }
 
 sub _take_start {
@@ -126,6 +130,10 @@ C<< $hold->($start) >>, true when this response is of interest.
 =item release
 
 C<< $release->($start, $body_event, $bytes) >> returns the list of events to send.
+
+=item aside
+
+Optional: C<< $aside->($start) >> returns the start event to send when the body cannot be worked on.
 
 =item bodiless
 
