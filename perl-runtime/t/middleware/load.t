@@ -1,7 +1,9 @@
 use strict;
 use warnings;
 use Test2::V0;
+use Cwd ();
 use File::Find ();
+use File::Temp qw(tempdir);
 
 # Every shipped module loads on its own, and its documentation is complete.
 my @modules;
@@ -21,6 +23,7 @@ for my $file (sort @modules) {
 }
 
 subtest 'every synopsis compiles and runs' => sub {
+    my ($lib, $scratch) = (Cwd::abs_path('lib'), tempdir(CLEANUP => 1));
     for my $file (sort @modules) {
         open my $in, '<', $file or die $!;
         my $text = do { local $/; <$in> };
@@ -29,7 +32,8 @@ subtest 'every synopsis compiles and runs' => sub {
         my $pid = open(my $out, '-|') // die $!;
         if (!$pid) {
             open STDERR, '>&', \*STDOUT;
-            exec $^X, '-Ilib', '-Mstrict', '-Mwarnings', '-e', "$code\n;1" or die $!;
+            chdir $scratch or die $!;
+            exec $^X, "-I$lib", '-Mstrict', '-Mwarnings', '-e', "$code\n;1" or die $!;
         }
         my $said = do { local $/; <$out> } // '';
         close $out;

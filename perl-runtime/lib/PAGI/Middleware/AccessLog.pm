@@ -108,7 +108,7 @@ PAGI::Middleware::AccessLog - one log line per finished HTTP request
 
     use PAGI::Middleware::Builder;
 
-    open my $log, '>>', '/tmp/access.log' or die $!;
+    open my $log, '>>', 'access.log' or die $!;
     my $app = builder {
         enable 'AccessLog', format => 'common', logger => sub { print {$log} $_[0] };
         sub { my ($scope, $receive, $send) = @_; ... };

@@ -100,7 +100,7 @@ PAGI::Middleware::Session::Store::File - sessions as files, shared by the worker
     use PAGI::Middleware::Session;
     use PAGI::Middleware::Session::Store::File;
 
-    my $store   = PAGI::Middleware::Session::Store::File->new(dir => '/tmp/myapp-sessions');
+    my $store   = PAGI::Middleware::Session::Store::File->new(dir => 'var/sessions');
     my $session = PAGI::Middleware::Session->new(secret => 'a long random string', store => $store);
 
     my $removed = $store->prune(7 * 86400);    # from a timer or a nightly job
