@@ -18,8 +18,9 @@ use crate::log::Level;
 const VERSION: &str = concat!("(PAGI 0.002007, PAGI::Server ", env!("CARGO_PKG_VERSION"), ")");
 
 const AFTER_HELP: &str = "\
-The application is a file (contains '/', ends in .pl or .psgi, or exists) or a module; key=value arguments go to the
-module's constructor. Without one, the current directory is served.
+APP is a file (contains '/', ends in .pl or .psgi, or exists) or a module;
+KEY=VALUE arguments go to the module's constructor. Without APP, the current
+directory is served.
 
 Exit status:
   0  stopped as asked

@@ -488,6 +488,9 @@ impl Master {
             };
             Some(status::WorkerStatus::new(state, &reading))
         };
+        let mut workers: Vec<_> = self.roster.workers.values().filter_map(worker).collect();
+        // Stable: of two with the same number the older one comes first.
+        workers.sort_by_key(|worker| worker.num);
         status::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -496,7 +499,7 @@ impl Master {
             workers_wanted: self.roster.target,
             stopping: self.roster.stop != Stop::No,
             listening: self.listening.clone(),
-            workers: self.roster.workers.values().filter_map(worker).collect(),
+            workers,
         }
     }
 }

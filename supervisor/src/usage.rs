@@ -91,7 +91,10 @@ fn sentence(error: &clap::Error, arguments: &[OsString]) -> String {
 /// The option's name, or the environment variable that stood in for it.
 fn origin(shown: &str, option: &str, value: &str, arguments: &[OsString]) -> String {
     let typed = arguments.iter().any(|argument| argument.to_string_lossy().contains(value));
-    let variable = CommandLine::command()
+    let mut command = CommandLine::command();
+    // Only a finished command can print its arguments.
+    command.build();
+    let variable = command
         .get_arguments()
         .find(|argument| argument.to_string() == shown)
         .and_then(|argument| argument.get_env().map(|name| name.to_string_lossy().into_owned()));

@@ -4,7 +4,9 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Uid, geteuid};
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::{Pid, Uid, geteuid};
 
 use crate::sockets::is_live;
 
@@ -52,9 +54,25 @@ pub fn directory() -> PathBuf {
 pub fn default_for_server() -> Result<PathBuf, String> {
     let directory = directory();
     prepare(&directory, geteuid())?;
+    remove_orphans(&directory);
     let usual = directory.join(NAME);
     let taken = fs::symlink_metadata(&usual).is_ok() && is_live(&usual);
     Ok(if taken { directory.join(format!("control-{}.sock", std::process::id())) } else { usual })
+}
+
+/// Removes `control-PID.sock` files whose process does not exist any more.
+fn remove_orphans(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let pid = name.strip_prefix("control-").and_then(|rest| rest.strip_suffix(".sock")?.parse().ok());
+        if let Some(pid) = pid.map(Pid::from_raw)
+            && kill(pid, None) == Err(Errno::ESRCH)
+        {
+            // Another server may have been faster.
+            let _ = fs::remove_file(&path);
+        }
+    }
 }
 
 fn prepare(directory: &Path, uid: Uid) -> Result<(), String> {
@@ -127,6 +145,21 @@ mod tests {
         let link = parent.path().join("link");
         std::os::unix::fs::symlink(&directory, &link).unwrap();
         assert!(prepare(&link, geteuid()).unwrap_err().ends_with("not a directory"));
+    }
+
+    #[test]
+    fn sockets_of_dead_processes_are_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let dead = directory.path().join(format!("control-{}.sock", child.id()));
+        let kept = [directory.path().join(format!("control-{}.sock", std::process::id())), directory.path().join("x")];
+        for path in kept.iter().chain([&dead]) {
+            fs::write(path, "").unwrap();
+        }
+        remove_orphans(directory.path());
+        assert!(!dead.exists());
+        assert!(kept.iter().all(|path| path.exists()));
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub struct Status {
     pub stopping: bool,
     /// Addresses, as in the banner.
     pub listening: Vec<String>,
-    /// Worker processes, oldest first; a server without workers shows itself as number 0.
+    /// Worker processes by number; a server without workers shows itself as number 0.
     pub workers: Vec<WorkerStatus>,
 }
 

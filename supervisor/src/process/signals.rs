@@ -6,13 +6,14 @@
 //! do not survive an `exec` and do not change what `system` runs.
 
 use std::io;
-use std::os::fd::{BorrowedFd, IntoRawFd};
+use std::os::fd::IntoRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
-use nix::unistd::{getpid, write};
+use nix::sys::socket::{MsgFlags, send};
+use nix::unistd::getpid;
 
 /// The process that takes signals here.
 static OWNER: AtomicI32 = AtomicI32::new(0);
@@ -33,7 +34,7 @@ pub fn install(signals: &[Signal]) -> io::Result<()> {
     OWNER.store(getpid().as_raw(), Ordering::SeqCst);
     for &signal in signals {
         let number = signal as i32;
-        // SAFETY: `note` makes getpid and write calls, keeps errno, allocates nothing and takes no lock.
+        // SAFETY: `note` makes getpid and send calls, keeps errno, allocates nothing and takes no lock.
         unsafe { signal_hook::low_level::register(number, move || note(number)) }?;
     }
     Ok(())
@@ -46,8 +47,6 @@ pub fn install(signals: &[Signal]) -> io::Result<()> {
 pub fn listen() -> io::Result<UnixStream> {
     let (reader, writer) = UnixStream::pair()?;
     reader.set_nonblocking(true)?;
-    // A full socket holds hundreds of signals that nobody has looked at: one more changes nothing.
-    writer.set_nonblocking(true)?;
     // The writer stays open as long as the process: the handler may run at any time.
     OUTLET.store(writer.into_raw_fd(), Ordering::SeqCst);
     Ok(reader)
@@ -58,9 +57,9 @@ fn note(number: i32) {
     if OWNER.load(Ordering::SeqCst) == getpid().as_raw() {
         let outlet = OUTLET.load(Ordering::SeqCst);
         if outlet >= 0 {
-            // SAFETY: `outlet` is the writer that `listen` leaked, so it is open for the rest of the process's life.
-            let writer = unsafe { BorrowedFd::borrow_raw(outlet) };
-            let _ = write(writer, &[number as u8]);
+            // Never waits (a full socket holds hundreds of signals that nobody has looked at), and raises no SIGPIPE when the reader is gone: its handler would come here again.
+            let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+            let _ = send(outlet, &[number as u8], flags);
         }
     } else {
         // Cannot fail for the signals we install, and there is nobody to tell.

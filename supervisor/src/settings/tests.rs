@@ -1,1 +1,213 @@
+//! Every option from outside: default, accepted forms, refused forms with their sentence. The environment is left out
+//! by naming the values it would stand in for.
 
+use super::*;
+use crate::cli;
+
+const HERE: &str = "/srv/here";
+
+fn run(arguments: &[&str]) -> Result<Checked, String> {
+    let base = ["pagi-server", "--env", "none", "--host", "127.0.0.1", "--port", "5000"];
+    let all = base.iter().chain(arguments).map(OsString::from);
+    let parsed = cli::parse(all).map_err(|answer| answer.text)?;
+    check(parsed, PathBuf::from(HERE), false)
+}
+
+fn settings(arguments: &[&str]) -> Settings {
+    run(arguments).unwrap_or_else(|message| panic!("{arguments:?}: {message}")).settings
+}
+
+fn mistake(arguments: &[&str]) -> String {
+    match run(arguments) {
+        Ok(_) => panic!("{arguments:?} was accepted"),
+        Err(message) => message,
+    }
+}
+
+#[test]
+fn defaults_are_those_of_the_reference() {
+    let settings = settings(&[]);
+    assert_eq!(settings.listen, [Address::Tcp { host: "127.0.0.1".to_owned(), port: 5000 }]);
+    assert_eq!((settings.queues, settings.backlog), (1, 2048));
+    let processes = &settings.processes;
+    assert_eq!((processes.workers, processes.no_preload, processes.max_requests), (0, false, 0));
+    assert_eq!(processes.heartbeat_timeout, Duration::from_secs(50));
+    assert_eq!(processes.shutdown_timeout, Duration::from_secs(30));
+    assert_eq!((settings.lifespan, settings.startup_timeout), (Lifespan::Auto, Duration::from_secs(30)));
+    assert_eq!((settings.log_level, settings.quiet), (Level::Info, false));
+    assert_eq!(settings.access_log, Some(AccessLogSettings { format: "clf".to_owned(), file: None }));
+    assert!(settings.app.default_middleware && !settings.has_workers());
+    assert_eq!(settings.app_spec().source, AppSource::Default);
+}
+
+/// The defaults of the command line stand beside the options and those of the core beside its fields: they agree.
+#[test]
+fn defaults_agree_with_the_core() {
+    assert_eq!(format!("{:?}", settings(&[]).http_config()), format!("{:?}", Config::default()));
+}
+
+#[test]
+fn every_option_has_its_effect() {
+    type Check = fn(&Settings) -> bool;
+    let table: &[(&[&str], Check)] = &[
+        (&["-w", "4"], |s| s.processes.workers == 4 && s.has_workers() && s.queues == 4),
+        (&["--workers=1"], |s| !s.has_workers() && s.queues == 1),
+        (&["-w", "4", "--queues", "2"], |s| s.queues == 2),
+        (&["-w", "4", "--reuseport"], |s| s.queues == 4),
+        (&["-o", "0.0.0.0", "-p", "0"], |s| s.listen[0].to_string() == "http://0.0.0.0:0/"),
+        (&["-o", "::1", "-p=8080"], |s| s.listen[0].to_string() == "http://[::1]:8080/"),
+        (&["-o", "[::1]"], |s| s.listen[0].to_string() == "http://[::1]:5000/"),
+        (&["--socket", "a.sock"], |s| s.listen[0].to_string() == "unix:/srv/here/a.sock"),
+        (&["--socket", "/a", "--socket-mode", "0660"], |s| {
+            s.listen == [Address::Unix { path: "/a".into(), mode: Some(0o660) }]
+        }),
+        (&["--listen", "h:1", "--listen", "./b", "--socket-mode", "0666"], |s| {
+            s.listen[1] == Address::Unix { path: "/srv/here/./b".into(), mode: Some(0o666) } && s.listen.len() == 2
+        }),
+        (&["-b", "7"], |s| s.backlog == 7),
+        (&["--listener-backlog", "7"], |s| s.backlog == 7),
+        (&["--max-connections", "9"], |s| s.http_config().max_connections == 9),
+        (&["--max-requests", "10"], |s| s.processes.max_requests == 10),
+        (&["--max-body-size", "0"], |s| s.http_config().max_body_size == 0),
+        (&["--max-header-size", "100"], |s| s.http_config().max_header_size == 100),
+        (&["--max-header-count", "5"], |s| s.http_config().max_header_count == 5),
+        (&["--timeout", "0"], |s| s.http_config().idle_timeout.is_none()),
+        (&["--timeout", "2.5"], |s| s.http_config().idle_timeout == Some(Duration::from_millis(2500))),
+        (&["--header-timeout", "3"], |s| s.http_config().header_timeout == Some(Duration::from_secs(3))),
+        (&["--request-timeout", "3"], |s| s.http_config().request_timeout == Some(Duration::from_secs(3))),
+        (&["--write-timeout", "0"], |s| s.http_config().write_timeout.is_none()),
+        (&["--write-high-watermark", "20000"], |s| s.http_config().write_high_watermark == 20_000),
+        (&["--write-low-watermark", "0"], |s| s.http_config().write_low_watermark == 0),
+        (&["--sync-file-threshold", "0"], |s| s.http_config().sync_file_threshold == 0),
+        (&["--tolerate-half-close"], |s| s.http_config().tolerate_half_close),
+        (&["--no-fullflush"], |s| !s.http_config().fullflush),
+        (&["--root-path", "/app"], |s| s.http_config().root_path == "/app"),
+        (&["--heartbeat-timeout", "0"], |s| s.processes.heartbeat_timeout.is_zero()),
+        (&["--shutdown-timeout", "5"], |s| s.processes.shutdown_timeout == Duration::from_secs(5)),
+        (&["--no-preload"], |s| s.processes.no_preload),
+        (&["--lifespan", "off"], |s| s.lifespan == Lifespan::Off),
+        (&["--lifespan=on"], |s| s.lifespan == Lifespan::On),
+        (&["--lifespan-startup-timeout", "0"], |s| optional(s.startup_timeout).is_none()),
+        (&["--log-level", "warn"], |s| s.effective_log_level() == Level::Warn),
+        (&["-q"], |s| s.effective_log_level() == Level::Error && s.app_spec().quiet),
+        (&["--access-log", "a.log"], |s| {
+            s.access_log.as_ref().and_then(|log| log.file.clone()) == Some("/srv/here/a.log".into())
+        }),
+        (&["--access-log", "a.log", "--no-access-log"], |s| s.access_log.is_none()),
+        (&["--access-log-format", "tiny"], |s| s.access_log.as_ref().is_some_and(|log| log.format == "tiny")),
+        (&["-E", "production"], |s| s.access_log.is_none() && s.app.mode == "production"),
+        (&["-E", "production", "--access-log", "/l"], |s| s.access_log.is_some()),
+        (&["--no-default-middleware"], |s| !s.app_spec().default_middleware),
+        (&["--no-default-middleware", "--default-middleware"], |s| s.app_spec().default_middleware),
+        (&["-D"], |s| s.service.daemonize),
+        (&["--pid", "p"], |s| s.service.pid_file == Some("/srv/here/p".into())),
+        (&["--user", "u", "--group", "g"], |s| {
+            s.service.user.as_deref() == Some("u") && s.service.group.as_deref() == Some("g")
+        }),
+        (&["--control-socket", "c"], |s| s.service.control_socket == Some("/srv/here/c".into())),
+        (&["-Ilib", "-I", "x", "--lib", "y"], |s| s.app.include.len() == 3 && s.app.include[0] == Path::new("lib")),
+        (&["-MFoo=a,b", "-M", "Bar"], |s| s.app.modules == ["Foo=a,b", "Bar"]),
+        (&["-e", "-1"], |s| s.app_spec().source == AppSource::Code("-1".to_owned())),
+        (&["-esub {}", "app.pl"], |s| s.app_spec().source == AppSource::Code("sub {}".to_owned())),
+        (&["app.pl"], |s| s.app_spec().source == AppSource::Named("app.pl".to_owned())),
+        (&["--app", "a.pl", "k=v"], |s| {
+            s.app_spec().source == AppSource::Named("a.pl".to_owned()) && s.app.arguments == ["k=v"]
+        }),
+        (&["My::App", "root=/a=b", "-q", "x=1"], |s| s.app.arguments == ["root=/a=b", "x=1"] && s.quiet),
+        (&["-p", "1", "--port", "2"], |s| s.listen[0].to_string().ends_with(":2/")),
+    ];
+    for (arguments, check) in table {
+        let settings = settings(arguments);
+        assert!(check(&settings), "{arguments:?} gave {settings:?}");
+    }
+}
+
+#[test]
+fn refusals_are_sentences() {
+    let table: &[(&[&str], &str)] = &[
+        (&["--port", "abc"], "--port takes a port number from 0 to 65535, got 'abc'"),
+        (&["-p", "65536"], "--port takes a port number from 0 to 65535, got '65536'"),
+        (&["--port"], "--port needs a value"),
+        (&["--workers", "-1"], "Unknown option -1; see --help"),
+        (&["--workers=many"], "--workers takes a number from 0 to 1024, got 'many'"),
+        (&["--queues", "0"], "--queues takes a number from 1 to 1024, got '0'"),
+        (&["--queues", "2", "--reuseport"], "Cannot specify both --queues and --reuseport"),
+        (&["--timeout", "soon"], "--timeout takes a number of seconds, got 'soon'"),
+        (&["--timeout", "1e999"], "--timeout takes a number of seconds, got '1e999'"),
+        (&["--max-requests", "1.5"], "--max-requests takes a whole number, got '1.5'"),
+        (&["--max-connections", "0"], "--max-connections takes a whole number from 1, got '0'"),
+        (&["--listener-backlog", "0"], "--listener-backlog takes a whole number from 1, got '0'"),
+        (&["--root-path", "app"], "--root-path takes a path that starts with '/' and does not end in one, got 'app'"),
+        (&["--root-path", "/"], "--root-path takes a path that starts with '/' and does not end in one, got '/'"),
+        (&["--listen", "h:99999"], "--listen takes a port number from 0 to 65535, got 'h:99999'"),
+        (&["--socket-mode", "660"], "--socket-mode must be an octal value like 0660, got: 660"),
+        (&["--socket-mode", "0668"], "--socket-mode must be an octal value like 0660, got: 0668"),
+        (&["--socket", "a", "--listen", "b"], "Cannot specify both 'listen' and 'socket' options"),
+        (&["--log-level", "loud"], "Invalid log_level 'loud': must be debug, info, warn or error"),
+        (&["--lifespan", "maybe"], "Invalid lifespan_mode 'maybe': must be auto, on or off"),
+        (&["--access-log-format", "%z"], "Unknown access log format atom '%z'"),
+        (&["--access-log-format", "%{x"], "Unterminated %{...} in access log format"),
+        (&["--access-log-format", "%{x}o"], "Expected 'i' after %{x} in access log format"),
+        (&["--bogus"], "Unknown option --bogus; see --help"),
+        (&["--wokers", "3"], "Unknown option --wokers; did you mean --workers?"),
+        (
+            &["--write-low-watermark", "65536"],
+            "--write-low-watermark (65536) must be below --write-high-watermark (65536)",
+        ),
+    ];
+    for (arguments, expected) in table {
+        assert_eq!(mistake(arguments), *expected, "{arguments:?}");
+    }
+}
+
+#[test]
+fn warnings() {
+    let warnings = |arguments: &[&str]| run(arguments).unwrap().warnings;
+    let has = |arguments: &[&str], expected: &str| {
+        let warnings = warnings(arguments);
+        assert!(warnings.iter().any(|warning| warning == expected), "{arguments:?}: {warnings:?}");
+    };
+    has(&["app.pl", "stray", "k=v"], "Ignoring argument without '=': stray");
+    has(&["k=v"], "Ignoring arguments because no application is named: k=v");
+    has(&["--listen", "h:1"], "--host and --port are ignored because --listen or --socket is given");
+    has(
+        &["-E", "production"],
+        "max_connections is left at its default of 1000 in production; set --max-connections to what a worker bears",
+    );
+    let quiet = warnings(&["-E", "production", "--max-connections", "5", "app.pl", "k=v"]);
+    assert!(quiet.is_empty(), "{quiet:?}");
+}
+
+#[test]
+fn mode_follows_the_terminal() {
+    let mode = |arguments: &[&str], terminal| {
+        let parsed = cli::parse(std::iter::once("pagi-server").chain(arguments.iter().copied()).map(OsString::from));
+        check(parsed.unwrap(), PathBuf::from(HERE), terminal).unwrap().settings.app.mode
+    };
+    // An empty word counts as none, whatever the surroundings of this test say.
+    assert_eq!(mode(&["--env", ""], true), "development");
+    assert_eq!(mode(&["--env", ""], false), "production");
+    assert_eq!(mode(&["-E", "staging"], true), "staging");
+}
+
+#[test]
+fn settings_survive_the_way_to_another_process() {
+    let before = settings(&["-w", "3", "--listen", "[::1]:0", "--timeout", "0.25", "-MX", "a.pl", "k=v"]);
+    let json = serde_json::to_string(&before).unwrap();
+    let after: Settings = serde_json::from_str(&json).unwrap();
+    assert_eq!(format!("{before:?}"), format!("{after:?}"));
+}
+
+#[test]
+fn help_is_complete() {
+    let answer = cli::parse(["pagi-server", "--help"].map(OsString::from)).unwrap_err();
+    assert_eq!(answer.status, 0);
+    for piece in
+        ["Application:", "Listening:", "Processes:", "Logs:", "Service:", "Exit status:", "--heartbeat-timeout"]
+    {
+        assert!(answer.text.contains(piece), "{piece} is missing");
+    }
+    let version = cli::parse(["pagi-server", "-v"].map(OsString::from)).unwrap_err();
+    let expected = format!("pagi-server (PAGI 0.002007, PAGI::Server {})", env!("CARGO_PKG_VERSION"));
+    assert_eq!((version.text, version.status), (expected, 0));
+}
