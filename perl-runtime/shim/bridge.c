@@ -175,6 +175,13 @@ int pagi_dispatch_signals(SV **error)
     return pagi_call(signal_guard, NULL, 0, error);
 }
 
+/* Frees the temporaries that were made between calls into Perl (EMB-4). A nested turn has a floor of its own (xs_loop),
+ * so the temporaries of the code that waits are left alone. */
+void pagi_free_temporaries(void)
+{
+    FREETMPS;
+}
+
 /* ---- values ---------------------------------------------------------------------------------------------------- */
 
 SV *pagi_sv_bytes(const char *ptr, size_t len) { return newSVpvn(ptr, len); }
@@ -907,6 +914,7 @@ static XSPROTO(xs_loop)
     int exits = 0;
     SV **arguments = items > 0 ? &ST(0) : NULL;
     ENTER;
+    SAVETMPS;
     /* A nested turn runs other handlers: the caller's own variables stay its own (EMB-14). */
     save_scalar(PL_errgv);
     SAVE_DEFSV;
@@ -915,6 +923,7 @@ static XSPROTO(xs_loop)
     xs_depth--;
     if (exits)
         my_exit(STATUS_EXIT);
+    FREETMPS;
     LEAVE;
     if (error)
         croak("%" SVf, SVfARG(sv_2mortal(error)));

@@ -228,6 +228,7 @@ impl Loop {
         for _ in 0..self.core.inbox.len() {
             let Some(exchange) = self.core.inbox.pop() else { break };
             self.attend(exchange)?;
+            interpreter::free_temporaries();
         }
         if self.depth.get() < MAX_DEPTH {
             let put_off = std::mem::take(&mut *self.put_off.borrow_mut());
@@ -239,6 +240,7 @@ impl Loop {
         loop {
             let Some(call) = self.ready.borrow_mut().pop() else { break };
             self.call_is_ready(call)?;
+            interpreter::free_temporaries();
         }
         if self.is_forked_child() || interpreter::exit_is_pending() {
             return Err(Exited);

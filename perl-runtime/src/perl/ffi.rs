@@ -89,6 +89,8 @@ unsafe extern "C" {
     pub(super) fn pagi_require_file(path: *mut Sv, result: *mut *mut Sv) -> c_int;
     pub(super) fn pagi_dispatch_signals(error: *mut *mut Sv) -> c_int;
 
+    pub(super) fn pagi_free_temporaries();
+
     pub(super) fn pagi_sv_bytes(ptr: *const u8, len: usize) -> *mut Sv;
     pub(super) fn pagi_sv_text(ptr: *const u8, len: usize) -> *mut Sv;
     pub(super) fn pagi_sv_int(value: i64) -> *mut Sv;

@@ -41,6 +41,15 @@ pub(crate) fn is_forked_child() -> bool {
     unsafe { ffi::pagi_is_forked_child() != 0 }
 }
 
+/// Frees Perl temporaries made since the last call of this, in the current turn of the loop (EMB-4). No [`View`] into a
+/// temporary may be alive.
+///
+/// [`View`]: super::value::View
+pub(crate) fn free_temporaries() {
+    // SAFETY: one thread; the loop calls this between two calls into Perl, when it holds no borrowed value.
+    unsafe { ffi::pagi_free_temporaries() }
+}
+
 /// Runs pending `%SIG` handlers.
 pub(crate) fn dispatch_signals() -> Outcome {
     let mut error = std::ptr::null_mut();
