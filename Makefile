@@ -1,0 +1,56 @@
+# The interface for people. On Debian 12 with a Rust toolchain nothing else has to be installed first: the targets
+# install the Debian packages that are missing (packaging/apt/*.txt).
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test test-rust test-perl test-bench bench lint fmt deps-run deps-test clean
+
+EXAMPLE ?= examples/hello/app.pl
+PROVE_JOBS ?= 2
+SERVER := $(CURDIR)/target/debug/pagi-server
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+run: deps-run ## Build, and serve EXAMPLE (examples/hello/app.pl) on http://127.0.0.1:5000
+	cargo build --release -p pagi-supervisor
+	exec target/release/pagi-server $(EXAMPLE)
+
+build: deps-run ## Build the release binaries target/release/pagi-server and target/release/pagictl
+	cargo build --release -p pagi-supervisor
+
+test: deps-test test-rust test-perl test-bench ## Run all tests
+
+test-rust: ## Unit and end-to-end tests of the server
+	cargo build --workspace
+	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace; else cargo test --workspace; fi
+
+test-perl: ## Tests of the Perl library, in-process and through the server
+	cargo build -p pagi-supervisor
+	cd perl-runtime && PAGI_REQUIRE_SERVER=1 PAGI_SERVER=$(SERVER) prove -lr -j$(PROVE_JOBS) t
+
+test-bench: ## The benchmark harness: right answers, nothing about speed
+	python3 -B -m unittest discover -s benches/tests
+	benches/bench --check --peers none --ours $(SERVER)
+
+bench: deps-run ## Benchmarks against the peers that Debian has; see benches/README.md
+	packaging/apt/install test bench
+	cargo build --release -p pagi-supervisor
+	benches/bench all
+
+lint: ## Formatting and lints of all languages
+	packaging/apt/install lint
+	cargo fmt --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	perlcritic --profile .perlcriticrc --quiet perl-runtime/lib
+
+fmt: ## Format the Rust code
+	cargo fmt
+
+deps-run:
+	@packaging/apt/install run
+
+deps-test: deps-run
+	@packaging/apt/install test
+
+clean: ## Remove what was built
+	cargo clean
