@@ -1,1 +1,13 @@
 //! Drives the real `pagi-server` binary from outside.
+//!
+//! A test makes a [`server::Setup`], starts it, and talks to it with a client: [`raw`] sends exact bytes, [`http`]
+//! understands what came back, [`curl`] is a real one, [`load`] counts what many requests come to.
+
+pub mod app;
+pub mod curl;
+pub mod http;
+pub mod load;
+pub mod patience;
+pub mod process;
+pub mod raw;
+pub mod server;
