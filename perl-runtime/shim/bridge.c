@@ -25,14 +25,15 @@ static int fast_futures;      /* whether Future's pure-Perl layout is the known 
 static int xs_depth;          /* how many of our XSUBs are on the C stack */
 static int wake_fd = -1;      /* written to when a Perl signal is pending */
 static SV *copy_guard;        /* XSUB that reads a value with magic */
-static HEK *hek_type_http, *hek_type_sse;
+static HEK *scope_types[3];
 static SV *native_get, *native_is_ready, *native_new_done; /* Future's own methods, for what the fast ones leave */
 
 static const char *const key_names[K_COUNT] = {
     "type", "status", "headers", "trailers", "body", "file", "fh", "offset", "length", "more", "data", "event", "id",
-    "retry", "comment", "interval", "reason", "message", "pagi", "version", "spec_version", "is_worker", "worker_num",
+    "retry", "comment", "interval", "reason", "message", "text", "bytes", "code", "subprotocol", "timeout", "pagi", "version", "spec_version", "is_worker", "worker_num",
     "http_version", "method", "scheme", "path", "raw_path", "query_string", "root_path", "client", "server", "state",
-    "extensions", "pagi.connection", "pagi.transport", "fullflush", "ready", "result", "failure", "cancelled",
+    "extensions", "pagi.connection", "pagi.transport", "fullflush", "subprotocols",
+    "websocket.http.response", "ready", "result", "failure", "cancelled",
     "callbacks",
 };
 static SV *keys[K_COUNT];
@@ -426,6 +427,27 @@ SV *pagi_event_reason(const char *type, struct pagi_str reason)
 {
     HV *hash;
     SV *event = new_event(type, &hash);
+    store(hash, K_REASON, pagi_sv_text(reason.ptr, reason.len));
+    return event;
+}
+
+/* websocket.receive: only the defined key is present (WS-18). */
+SV *pagi_event_message(struct pagi_str message, int is_text)
+{
+    HV *hash;
+    SV *event = new_event("websocket.receive", &hash);
+    if (is_text)
+        store(hash, K_TEXT, pagi_sv_text(message.ptr, message.len));
+    else
+        store(hash, K_BYTES, str(message));
+    return event;
+}
+
+SV *pagi_event_closed(int code, struct pagi_str reason)
+{
+    HV *hash;
+    SV *event = new_event("websocket.disconnect", &hash);
+    store(hash, K_CODE, newSViv(code));
     store(hash, K_REASON, pagi_sv_text(reason.ptr, reason.len));
     return event;
 }
@@ -842,16 +864,28 @@ static SV *header_list(const struct pagi_scope *scope)
     return newRV_noinc((SV *)list);
 }
 
+static SV *text_list(const struct pagi_str *texts, size_t count)
+{
+    AV *list = newAV();
+    size_t i;
+    for (i = 0; i < count; i++)
+        av_push(list, pagi_sv_text(texts[i].ptr, texts[i].len));
+    return newRV_noinc((SV *)list);
+}
+
 /* Builds a fresh scope (SCOPE-1, SCOPE-14). */
 static SV *build_scope(const struct pagi_scope *in, struct handles *handles, HV *state)
 {
     HV *scope = newHV();
     HV *extensions = newHV();
     hv_ksplit(scope, 16);
-    store(scope, K_TYPE, newSVhek(in->sse ? hek_type_sse : hek_type_http));
+    store(scope, K_TYPE, newSVhek(scope_types[in->kind]));
     store(scope, K_PAGI, versions("0.4"));
     store(scope, K_HTTP_VERSION, str(in->http_version));
-    store(scope, K_METHOD, str(in->method));
+    if (in->kind == SCOPE_WEBSOCKET)
+        store(scope, K_SUBPROTOCOLS, text_list(in->subprotocols, in->subprotocol_count));
+    else
+        store(scope, K_METHOD, str(in->method));
     store(scope, K_SCHEME, str(in->scheme));
     store(scope, K_PATH, in->path_is_text ? pagi_sv_text(in->path.ptr, in->path.len) : str(in->path));
     store(scope, K_RAW_PATH, str(in->raw_path));
@@ -862,10 +896,12 @@ static SV *build_scope(const struct pagi_scope *in, struct handles *handles, HV 
         store(scope, K_CLIENT, address(in->client_host, in->client_port));
     store(scope, K_SERVER, address(in->server_host, in->server_port));
     store(scope, K_STATE, newRV_noinc((SV *)newHVhv(state)));
-    if (in->fullflush)
+    if (in->kind == SCOPE_WEBSOCKET)
+        store(extensions, K_WS_DENIAL, newRV_noinc((SV *)newHV()));
+    else if (in->fullflush)
         store(extensions, K_FULLFLUSH, newRV_noinc((SV *)newHV()));
     store(scope, K_EXTENSIONS, newRV_noinc((SV *)extensions));
-    if (!in->sse)
+    if (in->kind == SCOPE_HTTP)
         store(scope, K_CONNECTION, newSVsv(handles->connection));
     store(scope, K_TRANSPORT, newSVsv(handles->transport));
     return newRV_noinc((SV *)scope);
@@ -1034,8 +1070,9 @@ static void intern(void)
         PERL_HASH(key_hashes[i], key_names[i], length);
         keys[i] = newSVpvn_share(key_names[i], length, key_hashes[i]);
     }
-    hek_type_http = SvSHARED_HEK_FROM_PV(SvPVX(newSVpvn_share("http", 4, 0)));
-    hek_type_sse = SvSHARED_HEK_FROM_PV(SvPVX(newSVpvn_share("sse", 3, 0)));
+    scope_types[SCOPE_HTTP] = SvSHARED_HEK_FROM_PV(SvPVX(newSVpvn_share("http", 4, 0)));
+    scope_types[SCOPE_SSE] = SvSHARED_HEK_FROM_PV(SvPVX(newSVpvn_share("sse", 3, 0)));
+    scope_types[SCOPE_WEBSOCKET] = SvSHARED_HEK_FROM_PV(SvPVX(newSVpvn_share("websocket", 9, 0)));
     copy_guard = (SV *)newXS(NULL, xs_copy_guard, __FILE__);
     signal_guard = (SV *)newXS(NULL, xs_dispatch_signals, __FILE__);
     future_stash = gv_stashpvs("Future", GV_ADD);

@@ -15,12 +15,13 @@ enum { PAGI_READ_OK = 0, PAGI_READ_WIDE = 1, PAGI_READ_TYPE = 2, PAGI_READ_UNICO
 /* States of a Future. */
 enum { PAGI_PENDING = 0, PAGI_DONE = 1, PAGI_FAILED = 2, PAGI_CANCELLED = 3, PAGI_NOT_A_FUTURE = 4 };
 
-/* Hash keys, interned once. Same order as `Key` in perl/key.rs. */
+/* Hash keys, interned once. The first ones are `Key` in perl/event.rs, in its order. */
 enum {
     K_TYPE, K_STATUS, K_HEADERS, K_TRAILERS, K_BODY, K_FILE, K_FH, K_OFFSET, K_LENGTH, K_MORE, K_DATA, K_EVENT, K_ID,
-    K_RETRY, K_COMMENT, K_INTERVAL, K_REASON, K_MESSAGE, K_PAGI, K_VERSION, K_SPEC_VERSION, K_IS_WORKER, K_WORKER_NUM,
+    K_RETRY, K_COMMENT, K_INTERVAL, K_REASON, K_MESSAGE, K_TEXT, K_BYTES, K_CODE, K_SUBPROTOCOL,
+    K_TIMEOUT, K_PAGI, K_VERSION, K_SPEC_VERSION, K_IS_WORKER, K_WORKER_NUM,
     K_HTTP_VERSION, K_METHOD, K_SCHEME, K_PATH, K_RAW_PATH, K_QUERY_STRING, K_ROOT_PATH, K_CLIENT, K_SERVER, K_STATE,
-    K_EXTENSIONS, K_CONNECTION, K_TRANSPORT, K_FULLFLUSH, K_READY, K_RESULT, K_FAILURE, K_CANCELLED, K_CALLBACKS,
+    K_EXTENSIONS, K_CONNECTION, K_TRANSPORT, K_FULLFLUSH, K_SUBPROTOCOLS, K_WS_DENIAL, K_READY, K_RESULT, K_FAILURE, K_CANCELLED, K_CALLBACKS,
     K_COUNT
 };
 
@@ -34,8 +35,10 @@ struct pagi_header {
     struct pagi_str value;
 };
 
+enum { SCOPE_HTTP = 0, SCOPE_SSE = 1, SCOPE_WEBSOCKET = 2 };
+
 struct pagi_scope {
-    int sse;
+    int kind;
     int path_is_text;
     int fullflush;
     struct pagi_str http_version, method, scheme, path, raw_path, query_string, root_path;
@@ -45,6 +48,8 @@ struct pagi_scope {
     int server_port; /* -1: a Unix socket */
     const struct pagi_header *headers;
     size_t header_count;
+    const struct pagi_str *subprotocols;
+    size_t subprotocol_count;
 };
 
 #endif

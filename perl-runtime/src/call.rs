@@ -230,15 +230,17 @@ impl Call {
     }
 
     fn event(&self, event: ReceiveEvent) -> Scalar {
-        match (self.exchange.head().kind, event) {
-            (ScopeKind::Http, ReceiveEvent::Request { body, more }) => {
-                Scalar::request_event(c"http.request", &body, more)
+        let is_http = self.exchange.head().kind == ScopeKind::Http;
+        match event {
+            ReceiveEvent::Request { body, more } => {
+                Scalar::request_event(if is_http { c"http.request" } else { c"sse.request" }, &body, more)
             }
-            (ScopeKind::Http, ReceiveEvent::Disconnect { .. }) => Scalar::simple_event(c"http.disconnect"),
-            (ScopeKind::Sse, ReceiveEvent::Request { body, more }) => {
-                Scalar::request_event(c"sse.request", &body, more)
-            }
-            (ScopeKind::Sse, ReceiveEvent::Disconnect { reason }) => Scalar::reason_event(c"sse.disconnect", &reason),
+            ReceiveEvent::Disconnect { .. } if is_http => Scalar::simple_event(c"http.disconnect"),
+            ReceiveEvent::Disconnect { reason } => Scalar::reason_event(c"sse.disconnect", &reason),
+            ReceiveEvent::WsConnect => Scalar::simple_event(c"websocket.connect"),
+            ReceiveEvent::WsText(text) => Scalar::message_event(text.as_bytes(), true),
+            ReceiveEvent::WsBinary(bytes) => Scalar::message_event(&bytes, false),
+            ReceiveEvent::WsDisconnect { code, reason } => Scalar::closed_event(code, &reason),
         }
     }
 

@@ -46,7 +46,7 @@ pub(crate) fn decode<'a>(event: View<'a>, exchange: &Exchange, buffer: &'a mut V
         },
         (ScopeKind::Http, b"http.response.body") => return fields.body(exchange),
         (ScopeKind::Http, b"http.response.trailers") => SendEvent::ResponseTrailers { headers: fields.headers()? },
-        (_, b"http.fullflush") => {
+        (ScopeKind::Http | ScopeKind::Sse, b"http.fullflush") => {
             if !exchange.worker().config.fullflush {
                 return Err("Extension not enabled: fullflush".to_owned());
             }
@@ -72,15 +72,28 @@ pub(crate) fn decode<'a>(event: View<'a>, exchange: &Exchange, buffer: &'a mut V
             let reason = fields.text(Key::Reason)?.unwrap_or_default();
             SendEvent::SseClose { reason: String::from_utf8_lossy(reason).into_owned() }
         }
-        (ScopeKind::Sse, b"sse.http.response.start") => SendEvent::ResponseStart {
-            status: fields.status()?.ok_or_else(|| fields.required(Key::Status))?,
-            headers: fields.headers()?,
-            trailers: false,
+        (ScopeKind::WebSocket, b"websocket.accept") => {
+            SendEvent::WsAccept { subprotocol: fields.owned_text(Key::Subprotocol)?, headers: fields.headers()? }
+        }
+        (ScopeKind::WebSocket, b"websocket.send") => fields.message()?,
+        (ScopeKind::WebSocket, b"websocket.keepalive") => {
+            SendEvent::WsKeepalive { interval: fields.interval()?, timeout: fields.seconds(Key::Timeout)? }
+        }
+        (ScopeKind::WebSocket, b"websocket.close") => SendEvent::WsClose {
+            code: fields.close_code()?,
+            reason: fields.owned_text(Key::Reason)?.unwrap_or_default(),
         },
-        (ScopeKind::Sse, b"sse.http.response.body") => {
+        (ScopeKind::Sse, b"sse.http.response.start") | (ScopeKind::WebSocket, b"websocket.http.response.start") => {
+            SendEvent::ResponseStart {
+                status: fields.status()?.ok_or_else(|| fields.required(Key::Status))?,
+                headers: fields.headers()?,
+                trailers: false,
+            }
+        }
+        (ScopeKind::Sse, b"sse.http.response.body") | (ScopeKind::WebSocket, b"websocket.http.response.body") => {
             for key in [Key::File, Key::Fh] {
                 if hash.get(key).is_some() {
-                    return Err(format!("sse.http.response.body takes no '{}', only 'body'", key.name()));
+                    return Err(format!("{} takes no '{}', only 'body'", fields.name(), key.name()));
                 }
             }
             SendEvent::ResponseBody {
@@ -89,7 +102,11 @@ pub(crate) fn decode<'a>(event: View<'a>, exchange: &Exchange, buffer: &'a mut V
             }
         }
         _ => {
-            let protocol = if scope == ScopeKind::Http { "http" } else { "sse" };
+            let protocol = match scope {
+                ScopeKind::Http => "http",
+                ScopeKind::Sse => "sse",
+                ScopeKind::WebSocket => "websocket",
+            };
             return Err(format!("Unrecognized event type '{}' for {protocol} protocol", String::from_utf8_lossy(kind)));
         }
     }))
@@ -152,10 +169,36 @@ impl<'a> Fields<'a> {
             .ok_or_else(|| self.must(Key::Status, &format!("a final HTTP status from 200 to 999, got {status}")))
     }
 
+    fn owned_text(&self, key: Key) -> Result<Option<String>, String> {
+        Ok(self.text(key)?.map(|text| String::from_utf8_lossy(text).into_owned()))
+    }
+
     fn interval(&self) -> Result<f64, String> {
-        let value = self.hash.get(Key::Interval).ok_or_else(|| self.required(Key::Interval))?;
-        let interval = value.num().map_err(|_| self.must(Key::Interval, "a number"))?;
-        if interval < 0.0 { Err(self.must(Key::Interval, "0 or more seconds")) } else { Ok(interval) }
+        self.seconds(Key::Interval)?.ok_or_else(|| self.required(Key::Interval))
+    }
+
+    /// A finite, non-negative number of seconds (DATA-4, WS-37).
+    fn seconds(&self, key: Key) -> Result<Option<f64>, String> {
+        let Some(value) = self.hash.get(key) else { return Ok(None) };
+        let seconds = value.num().map_err(|_| self.must(key, "a number"))?;
+        if seconds < 0.0 { Err(self.must(key, "0 or more seconds")) } else { Ok(Some(seconds)) }
+    }
+
+    /// WS-17: exactly one of `text` and `bytes`.
+    fn message(&self) -> Result<SendEvent<'a>, String> {
+        match (self.text(Key::Text)?, self.bytes(Key::Bytes)?) {
+            (Some(text), None) => Ok(SendEvent::WsText(text)),
+            (None, Some(bytes)) => Ok(SendEvent::WsBinary(bytes)),
+            (text, _) => {
+                let got = if text.is_some() { 2 } else { 0 };
+                Err(format!("websocket.send requires exactly one of bytes/text (got {got})"))
+            }
+        }
+    }
+
+    fn close_code(&self) -> Result<u16, String> {
+        let code = self.int(Key::Code)?.unwrap_or(1000);
+        u16::try_from(code).map_err(|_| self.must(Key::Code, &format!("a WebSocket close code, got {code}")))
     }
 
     /// A list of name and value pairs, byte-safe (HDR-10 to HDR-13).

@@ -128,6 +128,9 @@ impl Service {
     fn turn(&mut self, wait: Duration) -> Result<(), Exited> {
         self.worker.turn(wait)?;
         self.host.turn(&self.core.stats);
+        if self.core.is_full() {
+            self.core.others_are_full.set(self.host.others_are_full());
+        }
         loop {
             let Some(command) = self.commands.borrow_mut().pop_front() else { break };
             self.obey(command);

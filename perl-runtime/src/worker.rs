@@ -23,6 +23,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use pagi_server_core::event::{Content, SendEvent};
 use pagi_server_core::exchange::{CallEnd, Exchange, Sent, Verdict};
 use pagi_server_core::reason::Reason;
+use pagi_server_core::scope::ScopeKind;
 use pagi_server_core::stats::Stats;
 use pagi_server_core::timer::Timer;
 use pagi_server_core::worker::Worker as Core;
@@ -374,8 +375,9 @@ impl Loop {
         let method = String::from_utf8_lossy(head.method());
         let path = String::from_utf8_lossy(head.raw_path());
         let kind = match head.kind {
-            pagi_server_core::scope::ScopeKind::Http => "",
-            pagi_server_core::scope::ScopeKind::Sse => " (SSE)",
+            ScopeKind::Http => "",
+            ScopeKind::Sse => " (SSE)",
+            ScopeKind::WebSocket => " (WebSocket)",
         };
         match (verdict, problem.map(str::trim_end)) {
             (Verdict::ClientGone, Some(problem)) => {

@@ -88,6 +88,10 @@ pub trait Host {
     fn turn(&self, stats: &Stats);
     /// `max_requests` was reached.
     fn wants_replacement(&self);
+    /// Whether no other worker could take a connection now. Asked once a second while this one is full.
+    fn others_are_full(&self) -> bool {
+        true
+    }
     /// The drain has begun, with so many connections open.
     fn draining(&self, connections: u64);
 }

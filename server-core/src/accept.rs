@@ -20,6 +20,10 @@ use crate::stats::Stats;
 use crate::transport::Transport;
 use crate::worker::Worker;
 
+/// Connections being answered 503 at a time.
+const MAX_TURNED_AWAY: u32 = 32;
+/// How often a full worker looks whether the others still have room.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long accepting pauses when the process or the system is out of descriptors.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
@@ -76,7 +80,7 @@ fn spawn(worker: &Rc<Worker>, listener: &Listener) -> io::Result<JoinHandle<()>>
         Listener::Unix(socket, path) => {
             socket.set_nonblocking(true)?;
             let listener = UnixListener::from_std(socket)?;
-            let peer = Peer { client: None, server: (path.display().to_string(), None), scheme: "http" };
+            let peer = Peer { client: None, server: (path.display().to_string(), None), is_tls: false };
             tokio::task::spawn_local(accept_unix(worker, listener, Rc::new(peer), queue))
         }
     })
@@ -84,8 +88,9 @@ fn spawn(worker: &Rc<Worker>, listener: &Listener) -> io::Result<JoinHandle<()>>
 
 async fn accept_tcp(worker: Rc<Worker>, listener: TcpListener, _queue: Opened) {
     loop {
-        wait_for_room(&worker).await;
+        let room = wait_for_room(&worker).await;
         match listener.accept().await {
+            Ok((stream, _)) if room == Room::NoneAnywhere => turn_away(&worker, stream),
             Ok((stream, client)) => {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "cannot set TCP_NODELAY");
@@ -102,8 +107,9 @@ async fn accept_tcp(worker: Rc<Worker>, listener: TcpListener, _queue: Opened) {
 
 async fn accept_unix(worker: Rc<Worker>, listener: UnixListener, peer: Rc<Peer>, _queue: Opened) {
     loop {
-        wait_for_room(&worker).await;
+        let room = wait_for_room(&worker).await;
         match listener.accept().await {
+            Ok((stream, _)) if room == Room::NoneAnywhere => turn_away(&worker, stream),
             Ok((stream, _)) => open(&worker, stream, Rc::clone(&peer)),
             Err(error) => pause(&error).await,
         }
@@ -113,21 +119,48 @@ async fn accept_unix(worker: Rc<Worker>, listener: UnixListener, peer: Rc<Peer>,
 fn tcp_peer(client: SocketAddr, server: SocketAddr) -> Peer {
     let show = |address: SocketAddr| (address.ip().to_canonical().to_string(), address.port());
     let (host, port) = show(server);
-    Peer { client: Some(show(client)), server: (host, Some(port)), scheme: "http" }
+    Peer { client: Some(show(client)), server: (host, Some(port)), is_tls: false }
 }
 
-async fn wait_for_room(worker: &Worker) {
-    let full = || worker.stats.connections.get() >= worker.config.max_connections as u64;
-    if full() {
+/// Whether a connection can be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    Here,
+    /// Neither here nor in any other worker: whoever connects now is told so.
+    NoneAnywhere,
+}
+
+/// A full worker leaves its queue to a neighbour that shares it; only when all are full it answers 503.
+async fn wait_for_room(worker: &Worker) -> Room {
+    if worker.is_full() && !worker.was_full.replace(true) {
         tracing::warn!(
-            connections = worker.stats.connections.get(),
-            limit = worker.config.max_connections,
-            "at capacity: new connections wait in the queue"
+            "Connection rejected: at capacity ({}/{})",
+            worker.stats.connections.get(),
+            worker.config.max_connections
         );
-        while full() {
-            worker.room.notified().await;
-        }
     }
+    while worker.is_full() {
+        if worker.others_are_full.get() && worker.turned_away.get() < MAX_TURNED_AWAY {
+            return Room::NoneAnywhere;
+        }
+        // Whether the others are full is looked at once a second; room here is told at once.
+        let _ = tokio::time::timeout(LOOK_AGAIN, worker.room.notified()).await;
+    }
+    worker.was_full.set(false);
+    Room::Here
+}
+
+/// Answers 503 to a connection that nobody has room for. Few of these are under way at a time, so that they cannot
+/// become a second, unlimited kind of connection.
+fn turn_away<T: Transport + AsRawFd + 'static>(worker: &Rc<Worker>, stream: T) {
+    let guard = Opened::new(worker, stream.as_raw_fd());
+    worker.turned_away.set(worker.turned_away.get() + 1);
+    tokio::task::spawn_local(async move {
+        connection::turn_away(stream, Rc::clone(&guard.worker)).await;
+        let worker = &guard.worker;
+        worker.turned_away.set(worker.turned_away.get() - 1);
+        worker.room.notify_waiters();
+    });
 }
 
 /// A failed accept: only exhaustion needs a pause, the rest are connections that died in the queue.

@@ -6,11 +6,11 @@ use bytes::Bytes;
 
 use crate::header::HeaderList;
 
-/// An event from the application on an http or sse scope. Byte content is borrowed from the application's scalar for the
+/// An event from the application on a request scope. Byte content is borrowed from the application's scalar for the
 /// length of one call (EMB-18).
 #[derive(Debug)]
 pub enum SendEvent<'a> {
-    /// `http.response.start`, and `sse.http.response.start` on sse scopes.
+    /// `http.response.start`; `sse.http.response.start` and `websocket.http.response.start` on their scopes.
     ResponseStart {
         /// Status code, 200 to 999.
         status: u16,
@@ -19,7 +19,7 @@ pub enum SendEvent<'a> {
         /// Whether trailers are promised (TRLR-1).
         trailers: bool,
     },
-    /// `http.response.body`, and `sse.http.response.body` on sse scopes.
+    /// `http.response.body`; `sse.http.response.body` and `websocket.http.response.body` on their scopes.
     ResponseBody {
         /// Content of this event.
         content: Content<'a>,
@@ -54,6 +54,31 @@ pub enum SendEvent<'a> {
     /// `sse.close` with its local reason (SSE-26).
     SseClose {
         /// For logs, and for a parked receive (SSE-29).
+        reason: String,
+    },
+    /// `websocket.accept`.
+    WsAccept {
+        /// Chosen subprotocol (WS-7).
+        subprotocol: Option<String>,
+        /// Further headers of the 101 response, checked for byte safety.
+        headers: HeaderList,
+    },
+    /// `websocket.send` with `text`, encoded as UTF-8.
+    WsText(&'a [u8]),
+    /// `websocket.send` with `bytes`.
+    WsBinary(&'a [u8]),
+    /// `websocket.keepalive` (WS-34 to WS-37), both in seconds.
+    WsKeepalive {
+        /// Time between pings; 0 stops them.
+        interval: f64,
+        /// How long a pong may take.
+        timeout: Option<f64>,
+    },
+    /// `websocket.close`.
+    WsClose {
+        /// Close code, 1000 when the application gave none; checked by the session (WS-26).
+        code: u16,
+        /// Close reason.
         reason: String,
     },
 }
@@ -106,7 +131,7 @@ impl FileRange {
     }
 }
 
-/// An event for the application on an http or sse scope.
+/// An event for the application on a request scope.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ReceiveEvent {
     /// `http.request` or `sse.request`.
@@ -119,6 +144,19 @@ pub enum ReceiveEvent {
     /// `http.disconnect`, or `sse.disconnect` with a reason.
     Disconnect {
         /// Reason token, or an `sse.close` reason; used on sse scopes only (HTTP-15).
+        reason: String,
+    },
+    /// `websocket.connect`.
+    WsConnect,
+    /// `websocket.receive` with `text`.
+    WsText(String),
+    /// `websocket.receive` with `bytes`.
+    WsBinary(Bytes),
+    /// `websocket.disconnect`.
+    WsDisconnect {
+        /// Close code (WS-22 to WS-24).
+        code: u16,
+        /// The peer's text, or a standard token.
         reason: String,
     },
 }

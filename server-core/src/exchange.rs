@@ -18,7 +18,7 @@ use crate::http1::encode::{Encoder, Framing};
 use crate::outbound::Outbound;
 use crate::reason::Reason;
 use crate::scope::{Peer, RequestHead, ScopeKind};
-use crate::sequence::{Response, Sequence, Step, Violation};
+use crate::sequence::{self, Response, Sequence, Step, Violation};
 use crate::worker::Worker;
 
 /// What an accepted send means for its Future (SEND-2, SEND-4).
@@ -139,6 +139,7 @@ impl Exchange {
         let sequence = match head.kind {
             ScopeKind::Http => Sequence::Http(Response::Unstarted),
             ScopeKind::Sse => Sequence::SseUndecided,
+            ScopeKind::WebSocket => Sequence::WebSocket(sequence::WebSocket::Connecting),
         };
         let encoder = Encoder::new(&head);
         let inner = Inner {
@@ -266,12 +267,12 @@ impl Exchange {
     }
 
     fn take(&self, inner: &mut Inner, event: SendEvent<'_>) -> Result<(), String> {
-        let declining = matches!(inner.sequence, Sequence::SseUndecided | Sequence::SseDeclined(_));
-        let step = step_of(&event, declining);
+        let kind = self.head.kind;
+        let step = step_of(&event, kind);
         let next = inner.sequence.after(step).map_err(|violation| violation.to_string())?;
         match event {
             SendEvent::ResponseStart { status, headers, trailers: _ } => {
-                let close = declining || self.closes();
+                let close = kind != ScopeKind::Http || self.closes();
                 inner.encoder.start(&mut inner.out, status, &headers, close, &self.worker.config)?;
                 inner.status = status;
                 inner.held = true;
@@ -304,6 +305,11 @@ impl Exchange {
                     inner.keepalive = None;
                 }
             }
+            SendEvent::WsAccept { .. }
+            | SendEvent::WsText(_)
+            | SendEvent::WsBinary(_)
+            | SendEvent::WsKeepalive { .. }
+            | SendEvent::WsClose { .. } => return Err(Violation::Foreign.to_string()),
         }
         inner.sequence = next;
         Ok(())
@@ -691,21 +697,28 @@ impl Exchange {
     }
 }
 
-fn step_of(event: &SendEvent<'_>, declining: bool) -> Step {
-    match event {
-        SendEvent::ResponseStart { .. } if declining => Step::SseDeclineStart,
-        SendEvent::ResponseStart { trailers, .. } => Step::ResponseStart { trailers: *trailers },
-        SendEvent::ResponseBody { more, .. } if declining => Step::SseDeclineBody { more: *more },
-        SendEvent::ResponseBody { content: Content::Inline(bytes), more } => {
+/// The step an event is in its scope: plain responses go by three names.
+fn step_of(event: &SendEvent<'_>, kind: ScopeKind) -> Step {
+    match (event, kind) {
+        (SendEvent::ResponseStart { trailers, .. }, ScopeKind::Http) => Step::ResponseStart { trailers: *trailers },
+        (SendEvent::ResponseStart { .. }, ScopeKind::Sse) => Step::SseDeclineStart,
+        (SendEvent::ResponseStart { .. }, ScopeKind::WebSocket) => Step::WsDenialStart,
+        (SendEvent::ResponseBody { content: Content::Inline(bytes), more }, ScopeKind::Http) => {
             Step::ResponseBody { more: *more, empty: bytes.is_empty() }
         }
-        SendEvent::ResponseBody { .. } => Step::ResponseFile,
-        SendEvent::ResponseTrailers { .. } => Step::ResponseTrailers,
-        SendEvent::FullFlush => Step::FullFlush,
-        SendEvent::SseStart { .. } => Step::SseStart,
-        SendEvent::SseSend(_) => Step::SseSend,
-        SendEvent::SseComment(_) => Step::SseComment,
-        SendEvent::SseKeepalive { .. } => Step::SseKeepalive,
-        SendEvent::SseClose { .. } => Step::SseClose,
+        (SendEvent::ResponseBody { .. }, ScopeKind::Http) => Step::ResponseFile,
+        (SendEvent::ResponseBody { more, .. }, ScopeKind::Sse) => Step::SseDeclineBody { more: *more },
+        (SendEvent::ResponseBody { more, .. }, ScopeKind::WebSocket) => Step::WsDenialBody { more: *more },
+        (SendEvent::ResponseTrailers { .. }, _) => Step::ResponseTrailers,
+        (SendEvent::FullFlush, _) => Step::FullFlush,
+        (SendEvent::SseStart { .. }, _) => Step::SseStart,
+        (SendEvent::SseSend(_), _) => Step::SseSend,
+        (SendEvent::SseComment(_), _) => Step::SseComment,
+        (SendEvent::SseKeepalive { .. }, _) => Step::SseKeepalive,
+        (SendEvent::SseClose { .. }, _) => Step::SseClose,
+        (SendEvent::WsAccept { .. }, _) => Step::WsAccept,
+        (SendEvent::WsText(_) | SendEvent::WsBinary(_), _) => Step::WsSend,
+        (SendEvent::WsKeepalive { .. }, _) => Step::WsKeepalive,
+        (SendEvent::WsClose { .. }, _) => Step::WsClose,
     }
 }

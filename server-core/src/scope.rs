@@ -31,6 +31,8 @@ pub enum ScopeKind {
     Http,
     /// Server-Sent Events (SSE-1).
     Sse,
+    /// A WebSocket handshake (WS-1).
+    WebSocket,
 }
 
 impl ScopeKind {
@@ -102,6 +104,8 @@ pub struct RequestHead {
     pub keep_alive: bool,
     /// `Expect: 100-continue` on HTTP/1.1 (HTTP-6).
     pub expects_continue: bool,
+    /// Offered WebSocket subprotocols in order (WS-4).
+    pub(crate) subprotocols: Vec<String>,
 }
 
 impl RequestHead {
@@ -129,6 +133,12 @@ impl RequestHead {
         &self.headers
     }
 
+    /// Offered WebSocket subprotocols in order; empty for other requests.
+    #[must_use]
+    pub fn subprotocols(&self) -> &[String] {
+        &self.subprotocols
+    }
+
     /// Whether this is a HEAD request (HEAD-1).
     #[must_use]
     pub fn is_head(&self) -> bool {
@@ -143,8 +153,8 @@ pub struct Peer {
     pub client: Option<(String, u16)>,
     /// Server address and port, or the socket path and none (SCOPE-7).
     pub server: (String, Option<u16>),
-    /// `http` or `https`.
-    pub scheme: &'static str,
+    /// Whether this listener terminates TLS (TLS-8).
+    pub is_tls: bool,
 }
 
 #[cfg(test)]

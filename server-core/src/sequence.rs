@@ -18,8 +18,25 @@ pub enum Sequence {
     SseClosed,
     /// An sse scope after `sse.http.response.start`.
     SseDeclined(Response),
+    /// A websocket scope.
+    WebSocket(WebSocket),
     /// A lifespan scope.
     Lifespan(Lifespan),
+}
+
+/// Progress of a websocket scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebSocket {
+    /// The handshake is unanswered (WS-2).
+    Connecting,
+    /// Accepted.
+    Open,
+    /// The application has sent `websocket.close` (WS-33).
+    Closed,
+    /// The application has closed before accepting: 403 (WS-9).
+    Rejected,
+    /// A denial response (WS-39).
+    Denied(Response),
 }
 
 /// A plain HTTP response.
@@ -94,6 +111,21 @@ pub enum Step {
         /// More body events follow.
         more: bool,
     },
+    /// `websocket.accept`.
+    WsAccept,
+    /// `websocket.send`.
+    WsSend,
+    /// `websocket.keepalive`.
+    WsKeepalive,
+    /// `websocket.close`.
+    WsClose,
+    /// `websocket.http.response.start`.
+    WsDenialStart,
+    /// `websocket.http.response.body`.
+    WsDenialBody {
+        /// More body events follow.
+        more: bool,
+    },
     /// `lifespan.startup.complete`.
     StartupComplete,
     /// `lifespan.startup.failed`.
@@ -152,6 +184,12 @@ impl Step {
             Self::SseClose => "sse.close",
             Self::SseDeclineStart => "sse.http.response.start",
             Self::SseDeclineBody { .. } => "sse.http.response.body",
+            Self::WsAccept => "websocket.accept",
+            Self::WsSend => "websocket.send",
+            Self::WsKeepalive => "websocket.keepalive",
+            Self::WsClose => "websocket.close",
+            Self::WsDenialStart => "websocket.http.response.start",
+            Self::WsDenialBody { .. } => "websocket.http.response.body",
             Self::StartupComplete => "lifespan.startup.complete",
             Self::StartupFailed => "lifespan.startup.failed",
             Self::ShutdownDelivered => "lifespan.shutdown",
@@ -205,6 +243,7 @@ impl Sequence {
             (Self::SseDeclined(_), _) if step.is_stream() => {
                 Err(Violation::After(step.name(), "sse.http.response.start"))
             }
+            (Self::WebSocket(state), _) => state.after(step).map(Self::WebSocket),
             (Self::Lifespan(state), _) => state.after(step).map(Self::Lifespan),
             _ => Err(Violation::Foreign),
         }
@@ -213,13 +252,25 @@ impl Sequence {
     /// Whether a response or stream has begun: what `response_started` reports (CONN-11).
     #[must_use]
     pub fn is_started(self) -> bool {
-        !matches!(self, Self::Http(Response::Unstarted) | Self::SseUndecided | Self::Lifespan(_))
+        !matches!(
+            self,
+            Self::Http(Response::Unstarted)
+                | Self::SseUndecided
+                | Self::WebSocket(WebSocket::Connecting)
+                | Self::Lifespan(_)
+        )
     }
 
     /// Whether the terminal event was sent (RESP-4).
     #[must_use]
     pub fn is_complete(self) -> bool {
-        matches!(self, Self::Http(Response::Complete) | Self::SseClosed | Self::SseDeclined(Response::Complete))
+        matches!(
+            self,
+            Self::Http(Response::Complete)
+                | Self::SseClosed
+                | Self::SseDeclined(Response::Complete)
+                | Self::WebSocket(WebSocket::Rejected | WebSocket::Denied(Response::Complete))
+        )
     }
 }
 
@@ -255,6 +306,40 @@ impl Response {
                 Violation::TrailersNotPromised
             }),
             _ => Err(Violation::Foreign),
+        }
+    }
+}
+
+impl WebSocket {
+    fn after(self, step: Step) -> Result<Self, Violation> {
+        let name = step.name();
+        let is_ours = matches!(
+            step,
+            Step::WsAccept
+                | Step::WsSend
+                | Step::WsKeepalive
+                | Step::WsClose
+                | Step::WsDenialStart
+                | Step::WsDenialBody { .. }
+        );
+        match (self, step) {
+            _ if !is_ours => Err(Violation::Foreign),
+            (Self::Connecting, Step::WsAccept) => Ok(Self::Open),
+            (Self::Connecting, Step::WsClose) => Ok(Self::Rejected),
+            (Self::Connecting, Step::WsDenialStart) => Ok(Self::Denied(Response::Started { trailers: false })),
+            (Self::Connecting, Step::WsDenialBody { .. }) => {
+                Err(Violation::Before(name, "websocket.http.response.start"))
+            }
+            (Self::Connecting, _) => Err(Violation::Before(name, "websocket.accept")),
+            (Self::Open, Step::WsSend | Step::WsKeepalive) => Ok(Self::Open),
+            (Self::Open, Step::WsClose) => Ok(Self::Closed),
+            (Self::Open, _) => Err(Violation::After(name, "websocket.accept")),
+            (Self::Closed | Self::Rejected, _) => Err(Violation::After(name, "websocket.close")),
+            (Self::Denied(response), Step::WsDenialBody { more }) => response
+                .after(Step::ResponseBody { more, empty: false })
+                .map(Self::Denied)
+                .map_err(|_| Violation::After(name, "the end of the response")),
+            (Self::Denied(_), _) => Err(Violation::After(name, "websocket.http.response.start")),
         }
     }
 }
@@ -390,6 +475,39 @@ mod tests {
             message(SseDeclined(Complete), Step::SseSend),
             "cannot send 'sse.send' after sse.http.response.start"
         );
+    }
+
+    #[test]
+    fn send_11_ws_19_ws_33_ws_41_ws_42_websocket_matrix() {
+        use super::WebSocket::{Closed, Connecting, Denied, Open, Rejected};
+        let begun = Denied(Started { trailers: false });
+        let steps = [
+            Step::WsAccept,
+            Step::WsSend,
+            Step::WsKeepalive,
+            Step::WsClose,
+            Step::WsDenialStart,
+            Step::WsDenialBody { more: true },
+            Step::WsDenialBody { more: false },
+        ];
+        let flowing = Denied(Streaming { trailers: false });
+        let expected = [
+            (Connecting, [Some(Open), None, None, Some(Rejected), Some(begun), None, None]),
+            (Open, [None, Some(Open), Some(Open), Some(Closed), None, None, None]),
+            (Closed, [None; 7]),
+            (Rejected, [None; 7]),
+            (begun, [None, None, None, None, None, Some(flowing), Some(Denied(Complete))]),
+            (Denied(Complete), [None; 7]),
+        ];
+        for (state, row) in expected {
+            for (step, cell) in steps.into_iter().zip(row) {
+                assert_eq!(
+                    Sequence::WebSocket(state).after(step).ok(),
+                    cell.map(Sequence::WebSocket),
+                    "{state:?} + {step:?}"
+                );
+            }
+        }
     }
 
     #[test]

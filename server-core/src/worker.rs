@@ -1,6 +1,6 @@
 //! What all connections of one worker share.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
 use tokio::sync::Notify;
@@ -25,6 +25,12 @@ pub struct Worker {
     pub inbox: Inbox,
     /// Graceful shutdown.
     pub drain: Drain,
+    /// Whether no other worker could take a connection: told by whoever knows them; true for a worker that is alone.
+    pub others_are_full: Cell<bool>,
+    /// This worker is at its connection limit, and has said so in the log.
+    pub(crate) was_full: Cell<bool>,
+    /// Connections being answered 503.
+    pub(crate) turned_away: Cell<u32>,
     /// Sockets that belong to this process alone.
     pub descriptors: Descriptors,
     access_log: RefCell<Option<AccessLog>>,
@@ -43,6 +49,9 @@ impl Worker {
             stats: Stats::default(),
             inbox: Inbox::default(),
             drain: Drain::default(),
+            others_are_full: Cell::new(true),
+            was_full: Cell::new(false),
+            turned_away: Cell::new(0),
             descriptors: Descriptors::default(),
             access_log: RefCell::new(access_log),
             scratch: RefCell::new(vec![0; SCRATCH]),
@@ -54,6 +63,11 @@ impl Worker {
     #[must_use]
     pub fn now(&self) -> Instant {
         Instant::now()
+    }
+
+    /// Whether the connection limit is reached.
+    pub fn is_full(&self) -> bool {
+        self.stats.connections.get() >= self.config.max_connections as u64
     }
 
     pub(crate) fn log_access(&self, record: &Record<'_>) {

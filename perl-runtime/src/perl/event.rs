@@ -22,6 +22,11 @@ pub(crate) enum Key {
     Interval,
     Reason,
     Message,
+    Text,
+    Bytes,
+    Code,
+    Subprotocol,
+    Timeout,
 }
 
 impl Key {
@@ -45,6 +50,11 @@ impl Key {
             Self::Interval => "interval",
             Self::Reason => "reason",
             Self::Message => "message",
+            Self::Text => "text",
+            Self::Bytes => "bytes",
+            Self::Code => "code",
+            Self::Subprotocol => "subprotocol",
+            Self::Timeout => "timeout",
         }
     }
 }

@@ -57,7 +57,7 @@ pub(super) struct Header {
 /// Everything a request scope is built from.
 #[repr(C)]
 pub(super) struct Scope {
-    pub(super) sse: c_int,
+    pub(super) kind: c_int,
     pub(super) path_is_text: c_int,
     pub(super) fullflush: c_int,
     pub(super) http_version: Str,
@@ -73,6 +73,8 @@ pub(super) struct Scope {
     pub(super) server_port: c_int,
     pub(super) headers: *const Header,
     pub(super) header_count: usize,
+    pub(super) subprotocols: *const Str,
+    pub(super) subprotocol_count: usize,
 }
 
 pub(super) const DIED: c_int = 1;
@@ -116,6 +118,9 @@ unsafe extern "C" {
     pub(super) fn pagi_event_simple(kind: *const c_char) -> *mut Sv;
     pub(super) fn pagi_event_request(kind: *const c_char, body: Str, more: c_int) -> *mut Sv;
     pub(super) fn pagi_event_reason(kind: *const c_char, reason: Str) -> *mut Sv;
+
+    pub(super) fn pagi_event_message(message: Str, is_text: c_int) -> *mut Sv;
+    pub(super) fn pagi_event_closed(code: c_int, reason: Str) -> *mut Sv;
 
     pub(super) fn pagi_future_new() -> *mut Sv;
     pub(super) fn pagi_future_done(value: *mut Sv) -> *mut Sv;

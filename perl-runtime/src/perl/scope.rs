@@ -22,18 +22,24 @@ pub(crate) fn call_application(
 ) -> Outcome {
     let headers: SmallVec<[Header; 32]> =
         head.headers().iter().map(|(name, value)| Header { name: name.into(), value: value.into() }).collect();
+    let subprotocols: SmallVec<[Str; 4]> =
+        head.subprotocols().iter().map(|subprotocol| subprotocol.as_str().into()).collect();
     let path = path::decode(path::strip_root(head.raw_path(), &config.root_path));
     let (path_bytes, path_is_text) = match &path {
         Path::Text(text) => (text.as_bytes(), true),
         Path::Octets(octets) => (octets.as_slice(), false),
     };
     let scope = ffi::Scope {
-        sse: c_int::from(head.kind == ScopeKind::Sse),
+        kind: match head.kind {
+            ScopeKind::Http => 0,
+            ScopeKind::Sse => 1,
+            ScopeKind::WebSocket => 2,
+        },
         path_is_text: c_int::from(path_is_text),
         fullflush: c_int::from(config.fullflush),
         http_version: head.version.as_str().into(),
         method: head.method().into(),
-        scheme: peer.scheme.into(),
+        scheme: scheme(head.kind, peer.is_tls).into(),
         path: path_bytes.into(),
         raw_path: head.raw_path().into(),
         query_string: head.query_string().into(),
@@ -44,6 +50,8 @@ pub(crate) fn call_application(
         server_port: peer.server.1.map_or(-1, c_int::from),
         headers: headers.as_ptr(),
         header_count: headers.len(),
+        subprotocols: subprotocols.as_ptr(),
+        subprotocol_count: subprotocols.len(),
     };
     let mut result = std::ptr::null_mut();
     // SAFETY: one thread, no longjmp; everything `scope` points to outlives the call, which copies it.
@@ -51,6 +59,15 @@ pub(crate) fn call_application(
         ffi::pagi_call_application(app.as_ptr(), &raw const scope, handles.as_ptr(), state.as_ptr(), &raw mut result)
     };
     Outcome::from_raw(outcome, result)
+}
+
+fn scheme(kind: ScopeKind, is_tls: bool) -> &'static str {
+    match (kind, is_tls) {
+        (ScopeKind::WebSocket, false) => "ws",
+        (ScopeKind::WebSocket, true) => "wss",
+        (_, false) => "http",
+        (_, true) => "https",
+    }
 }
 
 /// Calls the application for lifespan; `worker_num` is `None` in single-process mode (LIFE-5).

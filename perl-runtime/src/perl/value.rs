@@ -101,6 +101,18 @@ impl Scalar {
         Self::made(unsafe { ffi::pagi_event_reason(kind.as_ptr(), reason.into()) })
     }
 
+    /// `websocket.receive`.
+    pub(crate) fn message_event(message: &[u8], is_text: bool) -> Self {
+        // SAFETY: as above.
+        Self::made(unsafe { ffi::pagi_event_message(message.into(), c_int::from(is_text)) })
+    }
+
+    /// `websocket.disconnect`.
+    pub(crate) fn closed_event(code: u16, reason: &str) -> Self {
+        // SAFETY: as above.
+        Self::made(unsafe { ffi::pagi_event_closed(c_int::from(code), reason.into()) })
+    }
+
     pub(crate) fn is_code(&self) -> bool {
         // SAFETY: one thread; the reference is owned.
         unsafe { ffi::pagi_sv_is_code(self.as_ptr()) != 0 }

@@ -36,18 +36,7 @@ const PIPELINE_ROOM: usize = 16 * 1024;
 
 /// Serves one connection until it closes.
 pub(crate) async fn serve<T: Transport>(io: T, peer: Rc<Peer>, worker: Rc<Worker>) {
-    let seat = worker.drain.seat();
-    let now = worker.now();
-    let mut connection = Connection {
-        io,
-        peer,
-        worker: Rc::clone(&worker),
-        seat,
-        buffer: BytesMut::new(),
-        timer: Timer::default(),
-        quiet_since: now,
-        drain_since: None,
-    };
+    let mut connection = Connection::new(io, peer, &worker);
     loop {
         match connection.next_request().await {
             Next::Request(head) => match connection.exchange(*head).await {
@@ -60,6 +49,13 @@ pub(crate) async fn serve<T: Transport>(io: T, peer: Rc<Peer>, worker: Rc<Worker
             Next::Close => return,
         }
     }
+}
+
+/// Answers 503 and closes: there is no room for this connection in any worker.
+pub(crate) async fn turn_away<T: Transport>(io: T, worker: Rc<Worker>) {
+    let peer = Rc::new(Peer { client: None, server: (String::new(), None), is_tls: false });
+    let mut connection = Connection::new(io, peer, &worker);
+    connection.refuse(Refusal::AT_CAPACITY, false).await;
 }
 
 struct Connection<'w, T> {
@@ -86,7 +82,20 @@ enum After {
     Refuse(Refusal),
 }
 
-impl<T: Transport> Connection<'_, T> {
+impl<'w, T: Transport> Connection<'w, T> {
+    fn new(io: T, peer: Rc<Peer>, worker: &'w Rc<Worker>) -> Self {
+        Self {
+            io,
+            peer,
+            worker: Rc::clone(worker),
+            seat: worker.drain.seat(),
+            buffer: BytesMut::new(),
+            timer: Timer::default(),
+            quiet_since: worker.now(),
+            drain_since: None,
+        }
+    }
+
     // ---- between requests -----------------------------------------------------------------------------------------------
 
     async fn next_request(&mut self) -> Next {

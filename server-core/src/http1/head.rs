@@ -26,6 +26,7 @@ impl Refusal {
     pub(crate) const URI_TOO_LONG: Self = Self { status: 414, text: "URI Too Long" };
     pub(crate) const HEAD_TOO_LARGE: Self = Self { status: 431, text: "Request Header Fields Too Large" };
     pub(crate) const BAD_CHUNK: Self = Self { status: 400, text: "Invalid chunk size" };
+    pub(crate) const AT_CAPACITY: Self = Self { status: 503, text: "503 Service Unavailable - Server at capacity\r\n" };
     const CHUNKED_NOT_LAST: Self = Self { status: 400, text: "chunked must be the final Transfer-Encoding" };
     const TWO_FRAMINGS: Self =
         Self { status: 400, text: "Transfer-Encoding and Content-Length are mutually exclusive" };
@@ -143,6 +144,7 @@ fn tokenise<'b>(
         method: offset(method.as_bytes()),
         path: target.path,
         query: target.query,
+        subprotocols: Vec::new(),
         version,
         framing,
         headers,
