@@ -4,8 +4,10 @@
 //! understands what came back, [`curl`] is a real one, [`load`] counts what many requests come to.
 
 pub mod app;
+pub mod corpus;
 pub mod curl;
 pub mod http;
+pub mod lab;
 pub mod load;
 pub mod patience;
 pub mod process;
