@@ -67,9 +67,10 @@ fn start(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
         let (notices, inbox) = mpsc::unbounded_channel();
-        if let Some(control) = control {
+        let (service, _control_file) = control.map(control::Socket::split).unzip();
+        if let Some(service) = service {
             let notices = notices.clone();
-            control.serve(move |question| {
+            service.start(move |question| {
                 let _ = notices.send(Notice::Asked(question));
             })?;
         }
@@ -267,6 +268,7 @@ impl Master {
         let Some(worker) = self.roster.workers.get(&id) else { return };
         let Some(pid) = worker.pid else { return };
         match grounds {
+            Grounds::Unneeded => tracing::debug!("Worker {} ({pid}) is not needed any more", worker.num),
             Grounds::NoHeartbeat => {
                 let age = self.scoreboard.slot(worker.slot).map_or(0, |slot| slot.heartbeat_age_ms());
                 let seconds = Duration::from_millis(age).as_secs_f64();

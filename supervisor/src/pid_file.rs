@@ -1,18 +1,21 @@
 //! The PID file: locked while its owner lives, removed by its owner only (D-14).
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{Gid, Uid};
 
 /// A PID file of ours. Dropping it removes it.
 #[derive(Debug)]
 pub struct PidFile {
     path: PathBuf,
-    /// Holds the lock.
-    file: File,
+    /// Locked as long as it is open.
+    file: Flock<File>,
     owner: u32,
 }
 
@@ -24,7 +27,7 @@ impl PidFile {
     pub fn create(path: &Path) -> Result<Self, String> {
         let explain = |reason: &dyn std::fmt::Display| format!("Cannot write PID file {}: {reason}", path.display());
         // A link planted in a directory that others can write to must not make us truncate what it points to.
-        let mut file = OpenOptions::new()
+        let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
@@ -33,16 +36,16 @@ impl PidFile {
             .custom_flags(nix::libc::O_NOFOLLOW)
             .open(path)
             .map_err(|error| explain(&error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
+        let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(file) => file,
+            Err((mut file, Errno::EWOULDBLOCK)) => {
                 let mut holder = String::new();
                 let known = file.read_to_string(&mut holder).is_ok() && !holder.trim().is_empty();
                 let holder = if known { format!("process {}", holder.trim()) } else { "another process".to_owned() };
                 return Err(explain(&format!("it belongs to {holder}, which is running")));
             }
-            Err(TryLockError::Error(error)) => return Err(explain(&error)),
-        }
+            Err((_, error)) => return Err(explain(&error)),
+        };
         let write = |file: &mut File| -> io::Result<()> {
             file.set_len(0)?;
             writeln!(file, "{}", std::process::id())
@@ -56,7 +59,7 @@ impl PidFile {
     /// # Errors
     /// When the owner cannot be changed.
     pub fn give_to(&self, uid: Option<Uid>, gid: Gid) -> Result<(), String> {
-        nix::unistd::fchown(&self.file, uid, Some(gid))
+        nix::unistd::fchown(self.file.as_fd(), uid, Some(gid))
             .map_err(|error| format!("Cannot change the owner of PID file {}: {error}", self.path.display()))
     }
 

@@ -41,6 +41,8 @@ pub enum Grounds {
     NoHeartbeat,
     /// It did not stop in time.
     TooSlow,
+    /// The server stops, and it has nothing to finish: it is still loading the application.
+    Unneeded,
 }
 
 /// How the server ends.
@@ -160,6 +162,7 @@ fn dismiss(roster: &Roster, plan: &mut Plan) {
         match worker.stage {
             Stage::Killed => {}
             _ if roster.stop == Stop::Now => plan.actions.push(Action::Kill(id, Grounds::TooSlow)),
+            Stage::Requested => plan.actions.push(Action::Kill(id, Grounds::Unneeded)),
             Stage::Hurrying => {}
             _ if fast => plan.actions.push(Action::Hurry(id)),
             Stage::Stopping => {}

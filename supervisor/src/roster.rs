@@ -443,7 +443,12 @@ impl Roster {
             tracing::info!("Worker {} ({pid}) has stopped", worker.num);
             return;
         }
-        tracing::error!("Worker {} ({pid}) {ending}", worker.num);
+        if worker.stage == Stage::Killed {
+            // Our doing, and logged when it was done.
+            tracing::debug!("Worker {} ({pid}) {ending}", worker.num);
+        } else {
+            tracing::error!("Worker {} ({pid}) {ending}", worker.num);
+        }
         let stable = worker.ready_at.is_some_and(|ready| now.duration_since(ready) >= backoff::STABLE_AFTER);
         if stable {
             self.seats.remove(&worker.num);

@@ -16,6 +16,7 @@ use crate::scoreboard::{Slot, State};
 use crate::settings::{Settings, optional};
 use crate::signals::{self, Request, Signals};
 use crate::sockets::Sockets;
+use crate::worker::startup_reason;
 use crate::{exit, log, mold};
 
 /// Serves until the server has stopped, and returns the status to exit with.
@@ -25,8 +26,8 @@ pub fn run(settings: &Settings, sockets: Sockets, control: Option<control::Socke
         Ok(WorkerExit::Stopped) => exit::STOPPED,
         Ok(WorkerExit::Exit(status)) => status,
         Ok(WorkerExit::StartupFailed(message)) => {
-            eprintln!("PAGI Server startup failed: {message}");
-            eprintln!("Error starting server: Lifespan startup failed: {message}");
+            eprintln!("PAGI Server startup failed: {}", startup_reason(&message));
+            eprintln!("Error starting server: {message}");
             exit::FAILED
         }
         Err(message) => {
@@ -73,10 +74,11 @@ fn serve(
         stopping: Cell::new(false),
     });
     let about = About { slot, listening, started: Instant::now() };
+    let (service, _control_file) = control.map(control::Socket::split).unzip();
     let attach = move |commands: UnboundedSender<Command>| {
         follow_signals(kept_signals, commands);
-        if let Some(control) = control
-            && let Err(error) = control.serve(move |question| about.answer(question))
+        if let Some(service) = service
+            && let Err(error) = service.start(move |question| about.answer(question))
         {
             tracing::warn!("No control socket: {error}");
         }

@@ -62,7 +62,7 @@ pub fn run_unloaded(inheritance: Inheritance, order: Order) -> i32 {
     let prepared = signals::install_management().map_err(|error| format!("Cannot handle signals: {error}"));
     match prepared.and_then(|()| mold::load(&settings)) {
         Ok((interpreter, application)) => run(interpreter, application, &settings, listeners, &post),
-        Err(message) => startup_failed(&post, message),
+        Err(message) => startup_failed(&post, &message),
     }
 }
 
@@ -77,7 +77,7 @@ pub fn run(
     announce(&post.order);
     let access_log = match settings.open_access_log() {
         Ok(access_log) => access_log,
-        Err(message) => return startup_failed(post, message),
+        Err(message) => return startup_failed(post, &message),
     };
     let options = WorkerOptions {
         http: settings.http_config(),
@@ -91,7 +91,7 @@ pub fn run(
     };
     let (host, receiving, kept_signals) = match connect(post) {
         Ok(connected) => connected,
-        Err(error) => return startup_failed(post, format!("Cannot connect to the master: {error}")),
+        Err(error) => return startup_failed(post, &format!("Cannot connect to the master: {error}")),
     };
     post.slot.set_pid(std::process::id());
     post.slot.beat();
@@ -105,7 +105,7 @@ pub fn run(
     };
     match pagi_perl_runtime::serve(interpreter, application, options, host, attach) {
         WorkerExit::Stopped => exit::STOPPED,
-        WorkerExit::StartupFailed(message) => startup_failed(post, message),
+        WorkerExit::StartupFailed(message) => startup_failed(post, &message),
         WorkerExit::Exit(status) => status,
     }
 }
@@ -122,8 +122,15 @@ fn announce(order: &Order) {
     log::speak_as(&format!("worker {}", order.num));
 }
 
-fn startup_failed(post: &Post, message: String) -> i32 {
-    post.tell(&FromWorker::StartupFailed { message: fitting(message) });
+/// What an application says about a failed start-up, without the words that say it again.
+#[must_use]
+pub fn startup_reason(message: &str) -> &str {
+    message.strip_prefix("Lifespan startup failed: ").unwrap_or(message)
+}
+
+fn startup_failed(post: &Post, message: &str) -> i32 {
+    let message = fitting(startup_reason(message).to_owned());
+    post.tell(&FromWorker::StartupFailed { message });
     exit::WORKER_STARTUP_FAILED
 }
 

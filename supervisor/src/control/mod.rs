@@ -33,16 +33,18 @@ pub enum Question {
 /// The listening control socket, bound before privileges are dropped.
 pub struct Socket {
     listener: UnixListener,
-    file: OwnedPath,
+    file: SocketFile,
 }
 
-/// Removes the socket file in the process that made it.
-struct OwnedPath {
+/// The socket's name in the file system, removed when dropped in the process that made it. Apart from the service,
+/// because a runtime that hosts an application is never dropped.
+#[must_use]
+pub struct SocketFile {
     path: PathBuf,
     owner: u32,
 }
 
-impl Drop for OwnedPath {
+impl Drop for SocketFile {
     fn drop(&mut self) {
         if self.owner == std::process::id() && fs::remove_file(&self.path).is_err() {
             tracing::debug!("Cannot remove control socket {}", self.path.display());
@@ -88,7 +90,7 @@ impl Socket {
         let listener = crate::sockets::private_unix_listener(path, 16)?;
         fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
         tracing::debug!("Control socket {}", path.display());
-        Ok(Self { listener, file: OwnedPath { path: path.to_owned(), owner: std::process::id() } })
+        Ok(Self { listener, file: SocketFile { path: path.to_owned(), owner: std::process::id() } })
     }
 
     /// Lets the user that the server will run as remove the file.
@@ -101,17 +103,25 @@ impl Socket {
             .map_err(|error| format!("Cannot change the owner of control socket {}: {error}", path.display()))
     }
 
-    /// Answers requests from now on; inside a tokio `LocalSet`, which owns the socket from then.
+    /// Takes the service and the name apart.
+    pub fn split(self) -> (Service, SocketFile) {
+        (Service { listener: self.listener }, self.file)
+    }
+}
+
+/// What answers requests.
+pub struct Service {
+    listener: UnixListener,
+}
+
+impl Service {
+    /// Answers requests from now on; inside a tokio `LocalSet`.
     ///
     /// # Errors
     /// When the socket cannot be watched.
-    pub fn serve(self, ask: impl Fn(Question) + 'static) -> io::Result<()> {
-        let Self { listener, file } = self;
-        let listener = tokio::net::UnixListener::from_std(listener)?;
-        tokio::task::spawn_local(async move {
-            let _file = file;
-            service::run(listener, ask).await;
-        });
+    pub fn start(self, ask: impl Fn(Question) + 'static) -> io::Result<()> {
+        let listener = tokio::net::UnixListener::from_std(self.listener)?;
+        tokio::task::spawn_local(service::run(listener, ask));
         Ok(())
     }
 }

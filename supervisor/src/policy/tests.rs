@@ -209,6 +209,18 @@ fn a_stop_during_start_up_waits_for_nobody_unborn() {
 }
 
 #[test]
+fn a_stop_does_not_wait_for_a_worker_that_loads() {
+    let mut bench = Bench::new(1, false);
+    bench.step();
+    let id = bench.ids()[0];
+    bench.event(Event::WorkerSpawned { id, pid: 7 });
+    bench.event(Event::StopRequested);
+    assert_eq!(bench.step(), [Action::Kill(id, Grounds::Unneeded)]);
+    bench.exit(id, Ending::Killed(9));
+    assert_eq!(bench.step(), [Action::Finish(Outcome::Stopped)]);
+}
+
+#[test]
 fn an_application_that_does_not_load_ends_the_server() {
     let mut bench = Bench::new(4, true);
     bench.step();

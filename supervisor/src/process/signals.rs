@@ -8,7 +8,7 @@
 use std::io;
 use std::os::fd::IntoRawFd;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
@@ -20,13 +20,17 @@ static OWNER: AtomicI32 = AtomicI32::new(0);
 /// Where it wants their numbers written, or -1 to drop them.
 static OUTLET: AtomicI32 = AtomicI32::new(-1);
 
+/// One bit for each signal that is handled: a second handler would note everything twice.
+static HANDLED: AtomicU64 = AtomicU64::new(0);
+
 /// Makes the calling process the one that signals are for. To be called after each fork.
 pub(super) fn claim() {
     OWNER.store(getpid().as_raw(), Ordering::SeqCst);
     OUTLET.store(-1, Ordering::SeqCst);
 }
 
-/// Handles these signals from now on, dropping them until [`listen`] is called.
+/// Handles these signals from now on, dropping them until [`listen`] is called. Handlers live on in forked processes,
+/// so it does no harm to ask again.
 ///
 /// # Errors
 /// Those of sigaction(2).
@@ -34,6 +38,10 @@ pub fn install(signals: &[Signal]) -> io::Result<()> {
     OWNER.store(getpid().as_raw(), Ordering::SeqCst);
     for &signal in signals {
         let number = signal as i32;
+        let bit = 1 << number;
+        if HANDLED.fetch_or(bit, Ordering::SeqCst) & bit != 0 {
+            continue;
+        }
         // SAFETY: `note` makes getpid and send calls, keeps errno, allocates nothing and takes no lock.
         unsafe { signal_hook::low_level::register(number, move || note(number)) }?;
     }
