@@ -90,7 +90,7 @@ async fn accept_tcp(worker: Rc<Worker>, listener: TcpListener, _queue: Opened) {
     loop {
         let room = wait_for_room(&worker).await;
         match listener.accept().await {
-            Ok((stream, _)) if room == Room::NoneAnywhere => turn_away(&worker, stream),
+            Ok((stream, _)) if room == Room::NoneAnywhere && worker.is_full() => turn_away(&worker, stream),
             Ok((stream, client)) => {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "cannot set TCP_NODELAY");
@@ -109,7 +109,7 @@ async fn accept_unix(worker: Rc<Worker>, listener: UnixListener, peer: Rc<Peer>,
     loop {
         let room = wait_for_room(&worker).await;
         match listener.accept().await {
-            Ok((stream, _)) if room == Room::NoneAnywhere => turn_away(&worker, stream),
+            Ok((stream, _)) if room == Room::NoneAnywhere && worker.is_full() => turn_away(&worker, stream),
             Ok((stream, _)) => open(&worker, stream, Rc::clone(&peer)),
             Err(error) => pause(&error).await,
         }

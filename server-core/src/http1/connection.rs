@@ -117,6 +117,7 @@ impl<'w, T: Transport> Connection<'w, T> {
             if *blank_allowed && self.buffer.starts_with(b"\r\n") {
                 // RFC 9112 §2.2: one empty line before the request line is ignored.
                 self.buffer.advance(2);
+                *blank_allowed = false;
             }
             *blank_allowed &= self.buffer.is_empty() || self.buffer[..] == b"\r"[..];
             match scanner.scan(&self.buffer, &self.worker.config) {

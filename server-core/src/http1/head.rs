@@ -4,6 +4,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use httparse::Status;
+use smallvec::SmallVec;
 
 use crate::config::Config;
 use crate::header::{HeaderList, has_token, list_elements};
@@ -161,12 +162,16 @@ fn refuse_bare_line_ends(bytes: &[u8]) -> Result<(), Refusal> {
     if bare || bytes.starts_with(b"\r\n") { Err(Refusal::BAD_REQUEST) } else { Ok(()) }
 }
 
-/// A well-formed version that is not 1.0 or 1.1 is 505, anything else 400.
+/// A well-formed request line with a version other than 1.0 and 1.1 is 505, anything else 400.
 fn version_refusal(bytes: &[u8]) -> Refusal {
     let line = &bytes[..memchr::memchr(b'\r', bytes).unwrap_or(bytes.len())];
-    let version = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
-    match version.strip_prefix(b"HTTP/") {
-        Some([major, b'.', minor]) if major.is_ascii_digit() && minor.is_ascii_digit() => Refusal::VERSION,
+    let words: SmallVec<[&[u8]; 3]> = line.split(|&byte| byte == b' ').collect();
+    match words[..] {
+        [_, _, version] => match version.strip_prefix(b"HTTP/") {
+            Some(b"1.0" | b"1.1") => Refusal::BAD_REQUEST,
+            Some([major, b'.', minor]) if major.is_ascii_digit() && minor.is_ascii_digit() => Refusal::VERSION,
+            _ => Refusal::BAD_REQUEST,
+        },
         _ => Refusal::BAD_REQUEST,
     }
 }
@@ -336,6 +341,7 @@ mod tests {
             (400, "GET x HTTP/1.1\r\nHost: a\r\n\r\n"),
             (400, "GET * HTTP/1.1\r\nHost: a\r\n\r\n"),
             (501, "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n"),
+            (400, "GET /a b HTTP/1.1\r\nHost: a\r\n\r\n"),
             (505, "GET / HTTP/2.0\r\nHost: a\r\n\r\n"),
             (505, "GET / HTTP/1.2\r\nHost: a\r\n\r\n"),
             (400, "GET / http/1.1\r\nHost: a\r\n\r\n"),

@@ -85,13 +85,19 @@ sub _from_module {
     my ($name, $arguments) = @_;
     die "Invalid module name: $name\n" unless $name =~ /\A[A-Za-z_]\w*(?:::\w+)*\z/;
     (my $path = "$name.pm") =~ s{::}{/}g;
-    eval { require $path; 1 } or die "Cannot find module '$name': $@";
+    _require($path) or die "Cannot find module '$name': $@";
     die "Module '$name' does not have new() and to_app() methods\n"
         unless $name->can('new') && $name->can('to_app');
     my %arguments = map { split /=/, $_, 2 } @$arguments;
     my $object = eval { $name->new(%arguments, _caller_file => $INC{$path}) };
     die "Cannot construct '$name': $@" if !defined $object;
     return _provided($object, "Module '$name'");
+}
+
+# Compiled as if from the main program: a module may declare things before its first `package`.
+sub _require {
+    package main;
+    return eval { require $_[0]; 1 };
 }
 
 # RUN-2: to_app is called exactly once, on an object.
@@ -128,7 +134,7 @@ sub _load_module_option {
     die "Cannot load module $name: not a module name\n" unless $name =~ /\A[A-Za-z_]\w*(?:::\w+)*\z/;
     (my $path = "$name.pm") =~ s{::}{/}g;
     my @imports = defined $imports ? split(/,/, $imports) : ();
-    eval { require $path; package main; $name->import(@imports); 1 } or die "Cannot load module $name: $@";
+    _require($path) && eval { package main; $name->import(@imports); 1 } or die "Cannot load module $name: $@";
     return;
 }
 
