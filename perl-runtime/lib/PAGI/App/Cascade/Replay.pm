@@ -58,6 +58,8 @@ PAGI::App::Cascade::Replay - request events that several apps can read
 
 =head2 new($receive)
 
+Takes the receive coderef of the request.
+
 =head2 receive
 
 A receive coderef that begins with the first event.

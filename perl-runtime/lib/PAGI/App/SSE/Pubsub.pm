@@ -71,7 +71,9 @@ async sub _serve {
     $channel->{keep} = $self->{history} if $self->{history} > $channel->{keep};
     $channel->{clients}{$id} = { outbox => $outbox, stream => $stream };
 
-    $outbox->post($stream->retry($self->{retry})) if defined $self->{retry};
+    if (defined $self->{retry}) {
+        $outbox->post($_) for $stream->retry($self->{retry});
+    }
     my $last_id = $self->{history} ? request_header($scope, 'last-event-id') : undef;
     if (defined $last_id) {
         $outbox->post($stream->message($_)) for _after($channel->{history}, $last_id);
@@ -150,8 +152,7 @@ Default C<default>.
 
 =item retry
 
-Reconnection time for clients in milliseconds, sent first. On an C<sse> scope it is carried by an event with empty data, which clients do
-not dispatch.
+Reconnection time for clients in milliseconds, sent first; on an C<sse> scope with the first event.
 
 =item history
 

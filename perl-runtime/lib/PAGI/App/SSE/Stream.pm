@@ -37,7 +37,10 @@ async sub _serve {
     my ($self, $scope, $receive, $send) = @_;
     my $stream = PAGI::App::Support::EventStream->new($scope, $send);
     await $stream->start(@{ $self->{headers} });
-    await $send->($stream->retry($self->{retry})) if defined $self->{retry};
+    if (defined $self->{retry}) {
+        my ($event) = $stream->retry($self->{retry});
+        await $send->($event) if $event;
+    }
     await call($self->{on_connect}, $scope);
 
     my $closed = 0;
@@ -115,7 +118,7 @@ Required coderef C<($send_event, $scope)>, usually async. C<$send_event> takes a
 
 =item retry
 
-Reconnection time for clients in milliseconds, sent first.
+Reconnection time for clients in milliseconds, sent first; on an C<sse> scope with the first event.
 
 =item headers
 

@@ -25,7 +25,7 @@ sub start {
     });
 }
 
-# The protocol event for { event, id, data }, for this or any other stream of the same kind of scope.
+# The protocol event for { event, id, data }.
 sub message {
     my ($self, $message) = @_;
     my %field = (data => $message->{data} // '');
@@ -35,20 +35,22 @@ sub message {
         # SSE-17, SSE-19: a line break would begin another field.
         ($field{$name} = $value) =~ tr/\r\n\0//d;
     }
-    return { type => 'sse.send', %field } if $self->{native};
+    if ($self->{native}) {
+        my $retry = delete $self->{retry};
+        return { type => 'sse.send', %field, (defined $retry ? (retry => $retry) : ()) };
+    }
     my @lines = map { defined $field{$_} ? "$_: $field{$_}" : () } qw(event id);
     # SSE-16: every line of the data is a field of its own, empty ones at the end too.
     push @lines, map {"data: $_"} length $field{data} ? split /\r\n|\n|\r/, $field{data}, -1 : '';
     return _chunk(@lines);
 }
 
-# SSE has no event for retry alone, so there it goes with the connection's first, empty, message: clients do not dispatch a
-# message whose data is empty.
+# The events to send for it, if any: sse scopes have none for retry alone, so there it goes with the next message.
 sub retry {
     my ($self, $milliseconds) = @_;
-    return $self->{native}
-        ? { type => 'sse.send', data => '', retry => $milliseconds }
-        : _chunk("retry: $milliseconds");
+    return _chunk("retry: $milliseconds") unless $self->{native};
+    $self->{retry} = $milliseconds;
+    return;
 }
 
 sub _chunk {
@@ -102,6 +104,8 @@ the same bytes in C<http.response.body>.
 
 =head2 new($scope, $send)
 
+One for each request.
+
 =head2 accepts($scope)
 
 Class method; whether the scope is one of the two.
@@ -116,7 +120,7 @@ The protocol event for C<event>, C<id> and C<data> (characters). Line breaks are
 
 =head2 retry($milliseconds)
 
-The protocol event that sets the reconnection time.
+A list of protocol events, one or none, that set the reconnection time: in an C<sse> scope it goes with the next message.
 
 =head2 client_gone($receive)
 

@@ -1,0 +1,140 @@
+package PAGI::App::WrapPSGI;
+
+use strict;
+use warnings;
+
+use Carp qw(croak);
+use Future::AsyncAwait;
+use PAGI::App::Support::Answer qw(unsupported);
+use PAGI::App::Support::Spool;
+use PAGI::App::WrapPSGI::Environment qw(environment);
+use PAGI::App::WrapPSGI::Response;
+
+sub new {
+    my ($class, %args) = @_;
+    croak 'PAGI::App::WrapPSGI needs psgi_app, a PSGI application (coderef)'
+        unless ref $args{psgi_app} && (ref $args{psgi_app} eq 'CODE' || eval { \&{ $args{psgi_app} } });
+    return bless { psgi_app => $args{psgi_app}, harakiri => $args{harakiri} }, $class;
+}
+
+sub to_app {
+    my ($self) = @_;
+    my ($psgi_app, $harakiri) = @$self{qw(psgi_app harakiri)};
+    return sub {
+        my ($scope, $receive, $send) = @_;
+        return unsupported($scope) if ($scope->{type} // '') ne 'http';
+        return _serve($scope, $receive, $send, $psgi_app, $harakiri);
+    };
+}
+
+async sub _serve {
+    my ($scope, $receive, $send, $psgi_app, $harakiri) = @_;
+    my $spool = PAGI::App::Support::Spool->new;
+    await $spool->fill($receive) or return;
+
+    my $env = environment($scope, $spool->handle, $spool->length, 'psgix.harakiri' => $harakiri ? 1 : 0);
+    my $response = PAGI::App::WrapPSGI::Response->new($send);
+    my $ok = eval { await $response->send($psgi_app->($env)); 1 };
+    my $error = $@;
+    _clean_up($env, $harakiri);
+    die $error unless $ok;
+    return;
+}
+
+# After the response, as the PSGI extensions say: the client has all it gets.
+sub _clean_up {
+    my ($env, $harakiri) = @_;
+    my $handlers = $env->{'psgix.cleanup.handlers'};
+    for my $handler (ref $handlers eq 'ARRAY' ? @$handlers : ()) {
+        eval { $handler->($env); 1 } or $env->{'psgi.errors'}->print("A cleanup handler failed: $@");
+    }
+    $harakiri->($env) if $harakiri && $env->{'psgix.harakiri.commit'};
+    return;
+}
+
+1;
+
+__END__
+
+=encoding utf-8
+
+=head1 NAME
+
+PAGI::App::WrapPSGI - run a PSGI application
+
+=head1 SYNOPSIS
+
+    use strict;
+    use warnings;
+    use PAGI::App::WrapPSGI;
+
+    my $psgi = sub {
+        my ($env) = @_;
+        return [200, ['Content-Type' => 'text/plain'], ["Hello, $env->{REMOTE_ADDR}\n"]];
+    };
+    my $app = PAGI::App::WrapPSGI->new(psgi_app => $psgi)->to_app;
+
+=head1 DESCRIPTION
+
+The request body is read first, in a temporary file if it is longer than 64 KiB; then the PSGI application is called, in this process and
+on this event loop: while it computes or waits for a database, other requests of the worker wait. Other scope types are rejected:
+the Future fails.
+
+The environment is complete (PSGI 1.1, see L<PAGI::App::WrapPSGI::Environment>), with the extensions
+
+=over
+
+=item psgix.input.buffered
+
+True: C<psgi.input> is seekable.
+
+=item psgix.cleanup, psgix.cleanup.handlers
+
+Handlers are called with the environment when the response has been sent. One that dies is reported to C<psgi.errors>.
+
+=item psgix.harakiri
+
+True with the C<harakiri> option.
+
+=item psgix.logger
+
+Writes C<[level] message> to C<psgi.errors>, which is STDERR.
+
+=item psgix.io
+
+The scope key of this name, if something put the client's socket there. The server keeps its sockets, so normally it is absent.
+
+=back
+
+All forms of responses work: arrays, handles, objects with C<getline> (and C<close>), objects with C<path>, delayed and streaming
+responses, also when the responder is called, or the writer used, after the application has returned. Files and other real
+handles are sent by the server itself. As an extension a body may be a coderef that returns chunks until undef.
+
+An exception before the response has started makes the request fail: the server answers 500.
+
+=head1 METHODS
+
+=head2 new
+
+=over
+
+=item psgi_app
+
+Required coderef. Croaks C<PAGI::App::WrapPSGI needs psgi_app, a PSGI application (coderef)>.
+
+=item harakiri
+
+Coderef called with the environment, after cleanup handlers, when the application has set C<psgix.harakiri.commit>: it should
+have the process replaced.
+
+=back
+
+=head2 to_app
+
+The app.
+
+=head1 SEE ALSO
+
+L<PAGI::App::WrapCGI>, L<PSGI::Extensions|https://metacpan.org/pod/PSGI::Extensions>
+
+=cut
