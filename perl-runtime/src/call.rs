@@ -37,6 +37,8 @@ pub(crate) struct Waiting {
     on_drain: Vec<Rc<Scalar>>,
     /// The application call has ended.
     pub(crate) ended: bool,
+    /// The disconnect event of an sse or websocket scope has been delivered.
+    disconnect_delivered: bool,
     /// The end of the exchange was announced: exactly one of `on_complete` and `on_disconnect` has run (CONN-7).
     pub(crate) announced: bool,
 }
@@ -125,12 +127,20 @@ impl Call {
     pub(crate) fn receive(&self) -> Scalar {
         // An earlier receive is served first (RECV-6).
         let first_in_line = self.waiting.borrow().receives.is_empty();
-        if first_in_line && let Some(event) = self.exchange.receive() {
+        // AMB-3: a loop that ignores the disconnect gets it again, but only once a turn, so that it starves nobody.
+        let repeats = self.waiting.borrow().disconnect_delivered;
+        if first_in_line
+            && !repeats
+            && let Some(event) = self.exchange.receive()
+        {
             return future::done(Some(self.event(event)));
         }
         let future = future::pending();
         self.waiting.borrow_mut().receives.push_back(future.view().copy());
         self.update_interest();
+        if repeats {
+            self.exchange.notify();
+        }
         future
     }
 
@@ -230,6 +240,10 @@ impl Call {
     }
 
     fn event(&self, event: ReceiveEvent) -> Scalar {
+        let is_last = matches!(event, ReceiveEvent::Disconnect { .. } | ReceiveEvent::WsDisconnect { .. });
+        if is_last && self.exchange.head().kind != ScopeKind::Http {
+            self.waiting.borrow_mut().disconnect_delivered = true;
+        }
         let is_http = self.exchange.head().kind == ScopeKind::Http;
         match event {
             ReceiveEvent::Request { body, more } => {
@@ -315,8 +329,10 @@ impl Call {
         Ok(())
     }
 
+    /// Serves the receives that wait now; those that their continuations make are for the next turn.
     fn serve_receives(&self) -> Result<(), Exited> {
-        loop {
+        let waiting = self.waiting.borrow().receives.len();
+        for _ in 0..waiting {
             let Some(front) = self.waiting.borrow().receives.front().map(|front| front.view().copy()) else {
                 return Ok(());
             };
@@ -332,6 +348,10 @@ impl Call {
             }
             drop(taken);
         }
+        if waiting > 0 && !self.waiting.borrow().receives.is_empty() {
+            self.exchange.notify();
+        }
+        Ok(())
     }
 
     // ---- `fh` bodies ------------------------------------------------------------------------------------------------------
