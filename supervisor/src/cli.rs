@@ -144,8 +144,13 @@ pub struct ListenOptions {
     /// Permissions of Unix sockets [default: 0600]
     #[arg(long, value_parser = parse_socket_mode, value_name = "0NNN")]
     pub socket_mode: Option<u32>,
-    /// HOST:PORT, [IPV6]:PORT or the path of a Unix socket, repeatable; replaces --host and --port
-    #[arg(long, value_parser = Address::parse, value_name = "ADDRESS")]
+    /// Addresses, which replace `host` and `port`.
+    #[arg(
+        long,
+        help = "HOST:PORT, [IPV6]:PORT or the path of a Unix socket, repeatable; replaces --host and --port",
+        value_parser = Address::parse,
+        value_name = "ADDRESS"
+    )]
     pub listen: Vec<Address>,
     /// Length of the accept queues
     #[arg(short = 'b', long, default_value = "2048", value_parser = parse_backlog, value_name = "N")]
@@ -306,7 +311,12 @@ pub struct Parsed {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, crate::usage::Answer> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let answer = |error: &clap::Error| crate::usage::answer(error, &arguments);
-    let matches = CommandLine::command().try_get_matches_from(&arguments).map_err(|error| answer(&error))?;
+    // `--port -1` is a bad port, not an unknown option `-1`.
+    let command = CommandLine::command().mut_args(|argument| {
+        let takes_values = argument.get_action().takes_values() && !argument.is_positional();
+        argument.allow_negative_numbers(takes_values)
+    });
+    let matches = command.try_get_matches_from(&arguments).map_err(|error| answer(&error))?;
     let options = CommandLine::from_arg_matches(&matches).map_err(|error| answer(&error))?;
     let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
     Ok(Parsed {

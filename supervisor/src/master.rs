@@ -1,5 +1,5 @@
-//! The master: owns the sockets, starts the other processes, listens to them, and does what [`policy`](crate::policy)
-//! says. No Perl here, and no client's bytes.
+//! The master: owns the sockets, starts the other processes, listens to them, and does what [`policy`] says. No Perl
+//! here, and no client's bytes.
 
 use std::collections::BTreeMap;
 use std::io;

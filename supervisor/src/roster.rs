@@ -391,11 +391,10 @@ impl Roster {
         self.workers.retain(|_, worker| !orphaned(worker));
         let expected =
             self.stop != Stop::No || self.generations.get(&generation).is_some_and(|known| known.mold == Mold::Leaving);
-        if !expected {
-            if self.load_error.is_none() && !self.ever_ready {
-                self.load_error = Some(format!("The process that loads the application {ending}"));
-            }
+        if !expected && self.ever_ready {
             tracing::warn!("The mold of generation {generation} {ending}");
+        } else if !expected && self.load_error.is_none() {
+            self.load_error = Some(format!("The process that loads the application {ending}"));
         }
         self.retry_mold(generation, now);
     }

@@ -202,6 +202,30 @@ fn a_second_signal_hurries() {
 }
 
 #[test]
+fn an_interrupt_from_the_terminal_reaches_everybody_and_is_still_graceful() {
+    for workers in ["1", "3"] {
+        let mut server = Server::start(&["-w", workers, "-e", APP]);
+        let port = server.port();
+        let request = std::thread::spawn(move || common::get(port, "/sleep/1"));
+        std::thread::sleep(Duration::from_millis(300));
+        nix::sys::signal::killpg(server.pid(), Signal::SIGINT).unwrap();
+        request.join().unwrap().expect("the request under way is answered");
+        assert_eq!(server.wait(PATIENCE), Some(0), "with {workers} workers:\n{}", server.log());
+        assert!(!server.log().contains("ERROR"), "{}", server.log());
+    }
+}
+
+#[test]
+fn a_stopped_worker_is_killed_and_replaced() {
+    let server = Server::start(&["-w", "2", "--heartbeat-timeout", "2", "-e", APP]);
+    server.wait_for_several("is ready", 2);
+    kill(Pid::from_raw(server.workers()[0].pid), Signal::SIGSTOP).unwrap();
+    server.wait_for("has shown no sign of life");
+    server.wait_for_several("is ready", 3);
+    assert_eq!(server.workers().len(), 2);
+}
+
+#[test]
 fn a_stop_is_bounded_even_when_a_worker_is_blocked() {
     let mut server = Server::start(&["-w", "2", "--shutdown-timeout", "1", "-e", APP]);
     let port = server.port();

@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
@@ -97,6 +98,8 @@ impl Server {
             .args(arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
+            // Its own, so that a test can do what a terminal does.
+            .process_group(0)
             .spawn()
             .expect("the server starts");
         let log = Arc::new(Log::default());
