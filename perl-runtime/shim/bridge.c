@@ -25,6 +25,7 @@ static int fast_futures;      /* whether Future's pure-Perl layout is the known 
 static int xs_depth;          /* how many of our XSUBs are on the C stack */
 static int wake_fd = -1;      /* written to when a Perl signal is pending */
 static SV *copy_guard;        /* XSUB that reads a value with magic */
+static SV *show_guard;        /* XSUB that makes a string of a value */
 static HEK *scope_types[3];
 static SV *native_get, *native_is_ready, *native_new_done; /* Future's own methods, for what the fast ones leave */
 
@@ -246,6 +247,31 @@ static XSPROTO(xs_copy_guard)
     XSRETURN(1);
 }
 
+/* Makes a string of anything, as print would; runs under guarded(). */
+static XSPROTO(xs_show_guard)
+{
+    dXSARGS;
+    STRLEN len;
+    const char *ptr;
+    PERL_UNUSED_VAR(items);
+    ptr = SvPV(ST(0), len);
+    ST(0) = newSVpvn_flags(ptr, len, SVs_TEMP | (SvUTF8(ST(0)) ? SVf_UTF8 : 0));
+    XSRETURN(1);
+}
+
+/* A string for a log line: exception objects and what else may come. A new value, or NULL when it has none. */
+SV *pagi_sv_show(SV *sv)
+{
+    SV *result;
+    if (!SvOK(sv))
+        return newSVpvs("undef");
+    if (pagi_call(show_guard, &sv, 1, &result) == PAGI_OK)
+        return result;
+    if (result)
+        SvREFCNT_dec_NN(result);
+    return NULL;
+}
+
 /* The value without magic, fetched once (EMB-8). NULL when fetching died. The result is mortal or the value itself. */
 static SV *plain(SV *sv)
 {
@@ -265,7 +291,7 @@ int pagi_read_bytes(SV *sv, struct pagi_str *out)
 {
     STRLEN len;
     sv = plain(sv);
-    if (!sv || SvROK(sv))
+    if (!sv || !SvOK(sv) || SvROK(sv))
         return PAGI_READ_TYPE;
     if (!SvPOK(sv))
         sv = sv_2mortal(newSVsv_nomg(sv));
@@ -285,7 +311,7 @@ int pagi_read_text(SV *sv, struct pagi_str *out)
     STRLEN len;
     const U8 *ptr;
     sv = plain(sv);
-    if (!sv || SvROK(sv))
+    if (!sv || !SvOK(sv) || SvROK(sv))
         return PAGI_READ_TYPE;
     if (!SvPOK(sv))
         sv = sv_2mortal(newSVsv_nomg(sv));
@@ -1074,6 +1100,7 @@ static void intern(void)
     scope_types[SCOPE_SSE] = SvSHARED_HEK_FROM_PV(SvPVX(newSVpvn_share("sse", 3, 0)));
     scope_types[SCOPE_WEBSOCKET] = SvSHARED_HEK_FROM_PV(SvPVX(newSVpvn_share("websocket", 9, 0)));
     copy_guard = (SV *)newXS(NULL, xs_copy_guard, __FILE__);
+    show_guard = (SV *)newXS(NULL, xs_show_guard, __FILE__);
     signal_guard = (SV *)newXS(NULL, xs_dispatch_signals, __FILE__);
     future_stash = gv_stashpvs("Future", GV_ADD);
 }

@@ -104,6 +104,7 @@ unsafe extern "C" {
     pub(super) fn pagi_sv_is_code(sv: *mut Sv) -> c_int;
     pub(super) fn pagi_sv_is_characters(sv: *mut Sv) -> c_int;
 
+    pub(super) fn pagi_sv_show(sv: *mut Sv) -> *mut Sv;
     pub(super) fn pagi_read_bytes(sv: *mut Sv, out: *mut Str) -> c_int;
     pub(super) fn pagi_read_text(sv: *mut Sv, out: *mut Str) -> c_int;
     pub(super) fn pagi_read_int(sv: *mut Sv, out: *mut i64) -> c_int;

@@ -141,9 +141,15 @@ impl Scalar {
         Outcome::from_raw(outcome, result)
     }
 
-    /// The value for a log line: text, or a stand-in for what cannot be read.
+    /// The value for a log line, as Perl would print it (EMB-16).
     pub(crate) fn display(&self) -> String {
-        self.view().with_text(|text| text.map_or_else(|_| "(an unreadable value)".to_owned(), str::to_owned))
+        // SAFETY: one thread, no longjmp: the shim stringifies under its guard.
+        let shown = Self::own(unsafe { ffi::pagi_sv_show(self.as_ptr()) });
+        let text = shown.as_ref().and_then(|shown| shown.view().utf8().ok());
+        text.map_or_else(
+            || "(an exception that cannot be shown)".to_owned(),
+            |text| String::from_utf8_lossy(text).into(),
+        )
     }
 }
 
@@ -195,13 +201,6 @@ impl<'a> View<'a> {
         read(unsafe { ffi::pagi_read_text(self.sv.as_ptr(), &raw mut out) })?;
         // SAFETY: as above.
         Ok(unsafe { slice(out) })
-    }
-
-    pub(crate) fn with_text<T>(self, use_it: impl FnOnce(Result<&str, Unreadable>) -> T) -> T {
-        match self.utf8() {
-            Ok(bytes) => use_it(std::str::from_utf8(bytes).map_err(|_| Unreadable::Unicode)),
-            Err(error) => use_it(Err(error)),
-        }
     }
 
     pub(crate) fn int(self) -> Result<i64, Unreadable> {
