@@ -1,6 +1,7 @@
 //! The server log: one line per event on standard error, with time, level and the process that speaks.
 
 use std::fmt;
+use std::io::Write as _;
 use std::sync::RwLock;
 
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,8 @@ pub fn start(level: Level) {
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level.filter())
         .with_writer(std::io::stderr)
+        // Otherwise a closed standard error is reported on standard error, which ends the process.
+        .log_internal_errors(false)
         .event_format(Line)
         .finish();
     // Fails only when logging was started before, which keeps working.
@@ -67,6 +70,11 @@ pub fn speak_as(name: &str) {
     if let Ok(mut speaker) = SPEAKER.write() {
         name.clone_into(&mut speaker);
     }
+}
+
+/// Says something to whoever started the command, outside the log. Nobody may be listening any more.
+pub fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
 }
 
 /// `TIME LEVEL SPEAKER: MESSAGE FIELDS`. The reference server prints bare messages: whoever searches for one finds it

@@ -35,7 +35,7 @@ pub fn run(settings: Settings, sockets: Sockets, control: Option<control::Socket
     match start(settings, sockets, control, readiness) {
         Ok(outcome) => farewell(&outcome),
         Err(error) => {
-            eprintln!("Error starting server: {error}");
+            log::tell(&format!("Error starting server: {error}"));
             exit::FAILED
         }
     }
@@ -44,8 +44,8 @@ pub fn run(settings: Settings, sockets: Sockets, control: Option<control::Socket
 fn farewell(outcome: &Outcome) -> i32 {
     match outcome {
         Outcome::Stopped => return exit::STOPPED,
-        Outcome::LoadFailed(message) => eprintln!("{}", message.trim_end()),
-        Outcome::NoWorkerStarted => eprintln!("All workers failed to start; no workers remain"),
+        Outcome::LoadFailed(message) => log::tell(message),
+        Outcome::NoWorkerStarted => log::tell("All workers failed to start; no workers remain"),
     }
     exit::FAILED
 }
@@ -58,7 +58,6 @@ fn start(
 ) -> io::Result<Outcome> {
     // Workers are forked by the mold by way of a process that ends at once: this makes them our children.
     nix::sys::prctl::set_child_subreaper(true)?;
-    signals::install_management()?;
     signals::install_stop()?;
     signals::install_children()?;
     let kept_signals = signals::keep()?;

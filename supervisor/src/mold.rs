@@ -17,7 +17,7 @@ use crate::{channel, daemon, exit, library, log, signals};
 pub fn run(inheritance: Inheritance, generation: u32) -> i32 {
     announce(generation);
     // A terminal sends its interrupt to the whole group: whether the mold ends is the master's decision.
-    if let Err(error) = signals::install_management().and_then(|()| signals::install_stop()) {
+    if let Err(error) = signals::install_stop() {
         return fail(&inheritance.channel, format!("Cannot handle signals: {error}"));
     }
     let (mut interpreter, application) = match load(&inheritance.settings) {
@@ -32,7 +32,8 @@ pub fn run(inheritance: Inheritance, generation: u32) -> i32 {
     match fork_on_request(&inheritance) {
         Some((order, channel)) => {
             interpreter.after_fork();
-            let Inheritance { settings, scoreboard, listeners, .. } = inheritance;
+            let Inheritance { settings, scoreboard, listeners, channel: the_molds, .. } = inheritance;
+            drop(the_molds);
             match Post::new(order, channel, &scoreboard) {
                 Ok(post) => worker::run(interpreter, application, &settings, listeners, &post),
                 Err(message) => {

@@ -9,14 +9,14 @@ use crate::privileges::Identity;
 use crate::readiness::Readiness;
 use crate::settings::{self, Settings};
 use crate::sockets::Sockets;
-use crate::{banner, control, daemon, exit, log, master, mold, single, worker};
+use crate::{banner, control, daemon, exit, log, master, mold, signals, single, worker};
 
 /// Runs the command and returns the status to exit with.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     match bundle::unpack() {
         Some(Ok(inheritance)) => return run_process(inheritance),
         Some(Err(error)) => {
-            eprintln!("This option is used between the processes of a server: {error}");
+            log::tell(&format!("This option is used between the processes of a server: {error}"));
             return exit::USAGE;
         }
         None => {}
@@ -30,6 +30,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
 /// A process that the master has started.
 fn run_process(inheritance: Inheritance) -> i32 {
     log::start(inheritance.settings.effective_log_level());
+    if let Err(error) = signals::install_management() {
+        tracing::error!("Cannot handle signals: {error}");
+        return exit::FAILED;
+    }
     match inheritance.role.clone() {
         Role::Mold { generation } => mold::run(inheritance, generation),
         Role::Worker(order) => worker::run_unloaded(inheritance, order),
@@ -40,18 +44,22 @@ fn run_server(settings: Settings, warnings: &[String]) -> i32 {
     let caller = match settings.service.daemonize.then(daemon::detach).transpose() {
         Ok(caller) => caller,
         Err(error) => {
-            eprintln!("Error starting server: Cannot go to the background: {error}");
+            log::tell(&format!("Error starting server: Cannot go to the background: {error}"));
             return exit::FAILED;
         }
     };
     log::start(settings.effective_log_level());
+    if let Err(error) = signals::install_management() {
+        log::tell(&format!("Error starting server: Cannot handle signals: {error}"));
+        return exit::FAILED;
+    }
     for warning in warnings {
         tracing::warn!("{warning}");
     }
     let prepared = match prepare(&settings) {
         Ok(prepared) => prepared,
         Err(message) => {
-            eprintln!("{message}");
+            log::tell(&message);
             return exit::FAILED;
         }
     };

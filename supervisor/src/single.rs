@@ -26,12 +26,12 @@ pub fn run(settings: &Settings, sockets: Sockets, control: Option<control::Socke
         Ok(WorkerExit::Stopped) => exit::STOPPED,
         Ok(WorkerExit::Exit(status)) => status,
         Ok(WorkerExit::StartupFailed(message)) => {
-            eprintln!("PAGI Server startup failed: {}", startup_reason(&message));
-            eprintln!("Error starting server: {message}");
+            log::tell(&format!("PAGI Server startup failed: {}", startup_reason(&message)));
+            log::tell(&format!("Error starting server: {message}"));
             exit::FAILED
         }
         Err(message) => {
-            eprintln!("{}", message.trim_end());
+            log::tell(&message);
             exit::FAILED
         }
     }
@@ -44,7 +44,6 @@ fn serve(
     readiness: Readiness,
 ) -> Result<WorkerExit, String> {
     let signal_error = |error| format!("Error starting server: Cannot handle signals: {error}");
-    signals::install_management().map_err(signal_error)?;
     let (interpreter, application) = mold::load(settings)?;
     // While its file runs, `$0` and with it the short name are the application's.
     let _ = nix::sys::prctl::set_name(c"pagi-server");

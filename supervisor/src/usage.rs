@@ -2,12 +2,13 @@
 
 use std::error::Error as _;
 use std::ffi::OsString;
+use std::io::Write;
 
 use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::cli::CommandLine;
-use crate::exit;
+use crate::{exit, log};
 
 /// Text to print instead of running, and the status to exit with.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,9 +30,10 @@ impl Answer {
     #[must_use]
     pub fn print(&self) -> i32 {
         if self.status == 0 {
-            println!("{}", self.text);
+            // A pager that was closed has seen enough.
+            let _ = writeln!(std::io::stdout(), "{}", self.text);
         } else {
-            eprintln!("{}", self.text);
+            log::tell(&self.text);
         }
         self.status
     }

@@ -59,8 +59,7 @@ pub fn run_unloaded(inheritance: Inheritance, order: Order) -> i32 {
         }
     };
     announce(&post.order);
-    let prepared = signals::install_management().map_err(|error| format!("Cannot handle signals: {error}"));
-    match prepared.and_then(|()| mold::load(&settings)) {
+    match mold::load(&settings) {
         Ok((interpreter, application)) => run(interpreter, application, &settings, listeners, &post),
         Err(message) => startup_failed(&post, &message),
     }

@@ -87,6 +87,27 @@ fn a_blocked_worker_does_not_strand_its_queue() {
 }
 
 #[test]
+fn a_closed_standard_error_ends_nobody() {
+    for workers in ["1", "2"] {
+        let directory = tempfile::tempdir().unwrap();
+        let arguments = ["-E", "none", "-w", workers, "--socket", "app.sock", "-e", APP];
+        let mut server =
+            server_command(directory.path(), &arguments).stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let path = directory.path().join("app.sock");
+        eventually("the socket is there", PATIENCE, || UnixStream::connect(&path).is_ok());
+        drop(server.stderr.take());
+        let pid = Pid::from_raw(i32::try_from(server.id()).unwrap());
+        for _ in 0..3 {
+            // Each writes a line to the server log, or to the access log.
+            kill(pid, Signal::SIGHUP).unwrap();
+            exchange(UnixStream::connect(&path).unwrap(), "/").unwrap();
+        }
+        kill(pid, Signal::SIGTERM).unwrap();
+        assert_eq!(server.wait().unwrap().code(), Some(0), "with {workers} workers");
+    }
+}
+
+#[test]
 fn the_pid_file_belongs_to_the_master() {
     let mut server = Server::start(&["-w", "2", "--pid", "server.pid", "-e", APP]);
     server.wait_for_several("is ready", 2);

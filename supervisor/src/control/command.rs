@@ -1,6 +1,7 @@
 //! The `pagictl` command.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
@@ -10,6 +11,7 @@ use super::client::{self, Failure};
 use super::service::STATUS_PATH;
 use super::status::Status;
 use super::{path, table};
+use crate::log;
 
 /// Done.
 const DONE: i32 = 0;
@@ -66,11 +68,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     });
     match result {
         Ok(text) => {
-            print!("{text}");
+            // A pager that was closed has seen enough.
+            let _ = write!(std::io::stdout(), "{text}");
             DONE
         }
         Err((text, status)) => {
-            eprintln!("{text}");
+            log::tell(&text);
             status
         }
     }
