@@ -12,7 +12,7 @@ use Future;
 use Future::AsyncAwait;
 use Future::IO;
 
-our @EXPORT = qw(route app note outcome try_events answer start body drain_body kind_of);
+our @EXPORT = qw(route app note outcome try_events answer start body drain_body kind_of send_until_blocked);
 
 my %routes;
 
@@ -104,6 +104,18 @@ async sub drain_body {
         $content .= $event->{body};
         return $content unless $event->{more};
     }
+}
+
+# Makes sends until one stays pending although the kernel had time to take all it wants; returns that Future.
+async sub send_until_blocked {
+    my ($make) = @_;
+    for my $number (1 .. 500) {
+        my $future = $make->();
+        next if $future->is_ready;
+        await Future::IO->sleep(0.2);
+        return $future unless $future->is_ready;
+    }
+    die "nothing ever blocks\n";
 }
 
 # What kind of scalar a value is: 'int', 'num', 'str', 'undef' or its reference type.
