@@ -3,7 +3,7 @@
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::roster::Ending;
+use crate::event::Ending;
 
 /// Collects one child that ended, if there is one. Any child: as a subreaper the master is also given the orphans of
 /// its workers, and they would stay zombies for ever.

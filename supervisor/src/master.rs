@@ -12,15 +12,18 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
 use crate::bundle::{self, Role};
-use crate::control::{self, Question, status};
+use crate::control::{self, Question};
+use crate::event::{Ending, Event};
+use crate::heartbeat::Patience;
 use crate::messages::{FromMold, FromWorker, Order, ToMold, ToWorker, WorkerId};
 use crate::peer::{Heard, Peer};
 use crate::policy::{self, Action, Grounds, Limits, Outcome};
 use crate::process::title;
 use crate::readiness::{self, Readiness};
-use crate::roster::{Ending, Event, Mold, Roster, Stage, Stop, Worker};
-use crate::scoreboard::{Scoreboard, State};
-use crate::settings::{Settings, optional};
+use crate::report::About;
+use crate::roster::{Mold, Roster, Stage, Stop};
+use crate::scoreboard::Scoreboard;
+use crate::settings::Settings;
 use crate::signals::{self, Request, Signals};
 use crate::sockets::Sockets;
 use crate::{channel, children, exit, log, queues};
@@ -73,11 +76,13 @@ fn start(
                 let _ = notices.send(Notice::Asked(question));
             })?;
         }
-        let listening = sockets.addresses().map(ToString::to_string).collect();
+        let about =
+            About { listening: sockets.addresses().map(ToString::to_string).collect(), started: Instant::now() };
         let master = Master {
             roster: Roster::new(settings.processes.workers, !settings.processes.no_preload, Instant::now()),
+            patience: Patience::new(settings.processes.heartbeat_timeout, settings.startup_timeout),
             settings,
-            listening,
+            about,
             sockets: Some(sockets),
             scoreboard,
             molds: BTreeMap::new(),
@@ -85,7 +90,6 @@ fn start(
             strays: BTreeMap::new(),
             readiness: Some(readiness),
             detached: false,
-            started: Instant::now(),
             notices,
         };
         master.supervise(inbox, Signals::read(kept_signals)?).await
@@ -106,8 +110,9 @@ struct MoldProcess {
 
 struct Master {
     settings: Settings,
-    /// Shown to whoever asks for the status.
-    listening: Vec<String>,
+    /// For whoever asks for the status.
+    about: About,
+    patience: Patience,
     /// Closed when the server begins to stop.
     sockets: Option<Sockets>,
     scoreboard: Scoreboard,
@@ -120,7 +125,6 @@ struct Master {
     readiness: Option<Readiness>,
     /// The terminal was let go of: so must every process that still has it.
     detached: bool,
-    started: Instant,
     notices: mpsc::UnboundedSender<Notice>,
 }
 
@@ -130,7 +134,7 @@ impl Master {
         mut inbox: mpsc::UnboundedReceiver<Notice>,
         mut signals: Signals,
     ) -> io::Result<Outcome> {
-        let mut pulse = tokio::time::interval(self.pulse_period());
+        let mut pulse = tokio::time::interval(self.patience.pulse());
         pulse.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
             let wake_at = match self.carry_out() {
@@ -297,7 +301,7 @@ impl Master {
             Notice::Worker { id, heard } => self.hear_worker(id, heard, now),
             Notice::Asked(Question::Status(answer)) => {
                 // Whoever asked may have gone.
-                let _ = answer.send(self.status());
+                let _ = answer.send(self.about.report(&self.roster, &self.scoreboard));
             }
         }
     }
@@ -437,70 +441,10 @@ impl Master {
         }
     }
 
-    fn pulse_period(&self) -> Duration {
-        let timeout = self.settings.processes.heartbeat_timeout;
-        if timeout.is_zero() {
-            return Duration::from_secs(3600);
-        }
-        (timeout / 5).clamp(Duration::from_millis(50), Duration::from_secs(1))
-    }
-
     fn check_heartbeats(&mut self) {
-        let Some(timeout) = optional(self.settings.processes.heartbeat_timeout) else { return };
         let now = Instant::now();
-        let lost: Vec<WorkerId> = self
-            .roster
-            .workers
-            .iter()
-            .filter(|(_, worker)| self.age(worker).is_some_and(|age| age > self.patience(worker, timeout)))
-            .map(|(&id, _)| id)
-            .collect();
-        for id in lost {
+        for id in self.patience.lost(&self.roster, &self.scoreboard) {
             self.roster.apply(Event::HeartbeatLost { id }, now);
-        }
-    }
-
-    /// Age of a heartbeat that means something: not while a worker is loading, and not of one that is killed.
-    fn age(&self, worker: &Worker) -> Option<Duration> {
-        let beats = !matches!(worker.stage, Stage::Requested | Stage::Killed);
-        let slot = self.scoreboard.slot(worker.slot).filter(|_| beats)?;
-        Some(Duration::from_millis(slot.heartbeat_age_ms()))
-    }
-
-    /// Start-up may block in Perl for as long as start-up may take at all.
-    fn patience(&self, worker: &Worker, timeout: Duration) -> Duration {
-        match worker.stage {
-            Stage::Starting if self.settings.startup_timeout.is_zero() => Duration::MAX,
-            Stage::Starting => timeout.saturating_add(self.settings.startup_timeout),
-            _ => timeout,
-        }
-    }
-
-    fn status(&self) -> status::Status {
-        let worker = |worker: &Worker| {
-            let reading = self.scoreboard.slot(worker.slot)?.read();
-            let state = match (worker.stage, reading.state) {
-                (Stage::Requested, _) => status::WorkerState::Loading,
-                (Stage::Starting, _) => status::WorkerState::Starting,
-                (Stage::Killed, _) => status::WorkerState::Killed,
-                (Stage::Ready, State::Ready) if worker.retiring => status::WorkerState::Retiring,
-                (Stage::Ready, State::Ready) => status::WorkerState::Ready,
-                _ => status::WorkerState::Draining,
-            };
-            Some(status::WorkerStatus::new(state, &reading))
-        };
-        let mut workers: Vec<_> = self.roster.workers.values().filter_map(worker).collect();
-        // Stable: of two with the same number the older one comes first.
-        workers.sort_by_key(|worker| worker.num);
-        status::Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            generation: self.roster.current,
-            workers_wanted: self.roster.target,
-            stopping: self.roster.stop != Stop::No,
-            listening: self.listening.clone(),
-            workers,
         }
     }
 }

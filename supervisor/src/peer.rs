@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use crate::channel::{self, Receiver};
-use crate::roster::Ending;
+use crate::event::Ending;
 
 /// What comes from a child.
 #[derive(Debug)]

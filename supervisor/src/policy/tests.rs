@@ -1,6 +1,6 @@
 use super::*;
 use crate::backoff;
-use crate::roster::{Ending, Event};
+use crate::event::{Ending, Event};
 
 const LIMITS: Limits = Limits { shutdown: Duration::from_secs(30) };
 

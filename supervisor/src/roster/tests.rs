@@ -156,10 +156,3 @@ fn events_about_strangers_change_nothing() {
     assert!(roster.workers.is_empty() && roster.seats.is_empty());
     assert!(!roster.ever_ready || roster.workers.is_empty());
 }
-
-#[test]
-fn endings_read_well() {
-    assert_eq!(Ending::Exited(3).to_string(), "exited with status 3");
-    assert_eq!(Ending::Killed(9).to_string(), "was killed by SIGKILL");
-    assert_eq!(Ending::Killed(40).to_string(), "was killed by signal 40");
-}

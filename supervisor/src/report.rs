@@ -1,0 +1,52 @@
+//! The status of a server with workers, put together from the books and the scoreboard.
+
+use std::time::Instant;
+
+use crate::control::status::{Status, WorkerState, WorkerStatus};
+use crate::roster::{Roster, Stage, Stop, Worker};
+use crate::scoreboard::{Scoreboard, State};
+
+/// What does not change while the server runs.
+pub struct About {
+    /// Addresses, as in the banner.
+    pub listening: Vec<String>,
+    /// When it started.
+    pub started: Instant,
+}
+
+impl About {
+    /// Puts the status together.
+    #[must_use]
+    pub fn report(&self, roster: &Roster, scoreboard: &Scoreboard) -> Status {
+        let report = |worker: &Worker| {
+            let reading = scoreboard.slot(worker.slot)?.read();
+            Some(WorkerStatus::new(state(worker, reading.state), &reading))
+        };
+        let mut workers: Vec<_> = roster.workers.values().filter_map(report).collect();
+        // Stable: of two with the same number the older one comes first.
+        workers.sort_by_key(|worker| worker.num);
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            generation: roster.current,
+            workers_wanted: roster.target,
+            stopping: roster.stop != Stop::No,
+            listening: self.listening.clone(),
+            workers,
+        }
+    }
+}
+
+/// The master knows what it asked for, the worker how far it has come.
+fn state(worker: &Worker, own: State) -> WorkerState {
+    match (worker.stage, own) {
+        (Stage::Requested, _) => WorkerState::Loading,
+        (Stage::Starting, _) => WorkerState::Starting,
+        (Stage::Killed, _) => WorkerState::Killed,
+        (Stage::Ready, State::Draining) => WorkerState::Draining,
+        (Stage::Ready, _) if worker.retiring => WorkerState::Retiring,
+        (Stage::Ready, _) => WorkerState::Ready,
+        (Stage::Leaving | Stage::Stopping | Stage::Hurrying, _) => WorkerState::Draining,
+    }
+}
