@@ -18,9 +18,10 @@ pub(crate) enum Status {
     Starting,
     /// Start-up is complete; the application waits for shutdown.
     Running,
-    /// The application declined, or its handler has returned: no further events (LIFE-6, LIFE-20). The text is what it
-    /// raised, if anything.
+    /// The application declined: no further events (LIFE-6). The text is what it raised, if anything.
     Declined(Option<String>),
+    /// The handler has returned, or failed, after start-up was complete (LIFE-11, LIFE-20): no further events.
+    Ended,
     /// `lifespan.startup.failed` with its message.
     Failed(String),
     /// Shutdown is unanswered.
@@ -106,10 +107,10 @@ impl LifespanCall {
                 if let Some(error) = raised {
                     tracing::error!("Lifespan app failed after startup: {}", error.trim_end());
                 }
-                *status = Status::Declined(None);
+                *status = Status::Ended;
             }
             Status::Stopping => *status = Status::Stopped(raised),
-            Status::Declined(_) | Status::Failed(_) | Status::Stopped(_) => {}
+            Status::Declined(_) | Status::Ended | Status::Failed(_) | Status::Stopped(_) => {}
         }
     }
 

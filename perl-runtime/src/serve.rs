@@ -14,7 +14,7 @@ use crate::call::Exited;
 use crate::interpreter::{Application, Interpreter};
 use crate::lifespan::Status;
 use crate::perl::interpreter;
-use crate::worker::{HEARTBEAT, Loop};
+use crate::worker::Loop;
 use crate::worker_api::{Command, Host, LifespanMode, WorkerExit, WorkerOptions};
 
 /// How long connections get to close after everything left was cut.
@@ -68,8 +68,11 @@ struct Service {
     max_requests: u64,
     asked_for_replacement: bool,
     queues: Option<Vec<usize>>,
+    /// Start-up is complete.
+    serving: bool,
     stopping: bool,
     hurried: bool,
+    heartbeat: Duration,
 }
 
 impl Service {
@@ -80,7 +83,7 @@ impl Service {
         attach: impl FnOnce(UnboundedSender<Command>),
     ) -> Result<Self, String> {
         let core = Rc::new(Core::new(options.http, options.access_log));
-        let worker = Loop::install(Rc::clone(&core), app.code, app.name)
+        let worker = Loop::install(Rc::clone(&core), app, Rc::clone(&host), options.heartbeat)
             .map_err(|error| format!("cannot set up the worker's event loop: {error}"))?;
         let acceptor = Acceptor::new(Rc::clone(&core), options.listeners);
         let (sender, receiver) = unbounded_channel();
@@ -103,6 +106,8 @@ impl Service {
             max_requests: options.max_requests,
             asked_for_replacement: false,
             queues: None,
+            serving: false,
+            heartbeat: options.heartbeat,
             stopping: false,
             hurried: false,
         })
@@ -113,11 +118,12 @@ impl Service {
             return Ok(WorkerExit::StartupFailed(failure));
         }
         if !self.stopping {
+            self.serving = true;
             self.accept();
             self.host.ready();
         }
         while !self.stopping {
-            self.turn(HEARTBEAT)?;
+            self.turn(self.heartbeat)?;
         }
         self.drain()?;
         self.stop_lifespan()?;
@@ -127,10 +133,6 @@ impl Service {
     /// One turn of the loop, with what surrounds it.
     fn turn(&mut self, wait: Duration) -> Result<(), Exited> {
         self.worker.turn(wait)?;
-        self.host.turn(&self.core.stats);
-        if self.core.is_full() {
-            self.core.others_are_full.set(self.host.others_are_full());
-        }
         loop {
             let Some(command) = self.commands.borrow_mut().pop_front() else { break };
             self.obey(command);
@@ -146,7 +148,8 @@ impl Service {
         match command {
             Command::Accept(queues) => {
                 self.queues = Some(queues);
-                if !self.stopping {
+                // LIFE-4: connections wait in the queue until start-up is complete.
+                if self.serving && !self.stopping {
                     self.accept();
                 }
             }
@@ -190,9 +193,9 @@ impl Service {
                 _ => return Ok(None),
             }
             let left = match self.startup_timeout {
-                None => HEARTBEAT,
+                None => self.heartbeat,
                 Some(limit) => match limit.checked_sub(started.elapsed()) {
-                    Some(left) if !left.is_zero() => left.min(HEARTBEAT),
+                    Some(left) if !left.is_zero() => left.min(self.heartbeat),
                     _ => return Ok(Some(format!("Lifespan startup timed out after {}s", limit.as_secs_f64()))),
                 },
             };
@@ -224,7 +227,7 @@ impl Service {
                 tracing::warn!("Lifespan shutdown timed out after {}s", self.shutdown_timeout.as_secs_f64());
                 return Ok(());
             }
-            self.turn(left.min(HEARTBEAT))?;
+            self.turn(left.min(self.heartbeat))?;
         }
         if let Status::Stopped(Some(message)) = self.worker.lifespan.status() {
             tracing::warn!("Lifespan shutdown failed: {}", message.trim_end());
@@ -246,7 +249,7 @@ impl Service {
             if left.is_zero() {
                 break;
             }
-            self.turn(left.min(HEARTBEAT))?;
+            self.turn(left.min(self.heartbeat))?;
         }
         if self.is_busy() {
             tracing::warn!("Shutdown timeout: force-closing {} active connections", self.core.stats.connections.get());

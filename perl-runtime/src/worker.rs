@@ -34,6 +34,7 @@ use tokio::task::LocalSet;
 
 use crate::call::{Call, Exited, Method, Read, read_handle};
 use crate::decode::{self, Decoded, HandleBody};
+use crate::interpreter::Application;
 use crate::lifespan::LifespanCall;
 use crate::native;
 use crate::perl::descriptor;
@@ -42,11 +43,10 @@ use crate::perl::handles::Handles;
 use crate::perl::interpreter;
 use crate::perl::scope;
 use crate::perl::value::{Outcome, Scalar, View};
+use crate::worker_api::Host;
 
 /// Nested turns below this depth start no new requests.
 const MAX_DEPTH: u32 = 4;
-/// The loop turns at least this often, for the heartbeat.
-pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Call number of the lifespan call.
 pub(crate) const LIFESPAN: usize = usize::MAX - 1;
 /// Sets of handles kept for reuse.
@@ -75,7 +75,7 @@ pub(crate) enum Turned {
 pub(crate) fn nested_turn(wait: Option<Duration>) -> Turned {
     match with(|worker| worker) {
         Some(worker) if !worker.is_forked_child() => {
-            let wait = wait.map_or(HEARTBEAT, |wait| wait.min(HEARTBEAT));
+            let wait = wait.map_or(worker.heartbeat, |wait| wait.min(worker.heartbeat));
             worker.depth.set(worker.depth.get() + 1);
             let turned = worker.turn(wait);
             worker.depth.set(worker.depth.get() - 1);
@@ -108,11 +108,19 @@ pub(crate) struct Loop {
     perl_fds: RefCell<Option<AsyncFd<OwnedFd>>>,
     parking: RefCell<Timer>,
     app_name: String,
+    host: Rc<dyn Host>,
+    /// The loop turns at least this often, nested or not.
+    heartbeat: Duration,
 }
 
 impl Loop {
     /// Makes the loop of this thread.
-    pub(crate) fn install(core: Rc<Core>, app: Scalar, app_name: String) -> std::io::Result<&'static Self> {
+    pub(crate) fn install(
+        core: Rc<Core>,
+        app: Application,
+        host: Rc<dyn Host>,
+        heartbeat: Duration,
+    ) -> std::io::Result<&'static Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let wake = {
             let _inside = runtime.enter();
@@ -125,7 +133,7 @@ impl Loop {
             runtime,
             local: LocalSet::new(),
             core,
-            app,
+            app: app.code,
             state: Scalar::new_state(),
             calls: RefCell::default(),
             spare: RefCell::default(),
@@ -136,7 +144,9 @@ impl Loop {
             wake,
             perl_fds: RefCell::new(None),
             parking: RefCell::default(),
-            app_name,
+            app_name: app.name,
+            host,
+            heartbeat,
         }));
         WORKER.with(|cell| {
             if cell.set(this).is_err() {
@@ -163,6 +173,10 @@ impl Loop {
         self.park(wait);
         self.drain()?;
         self.core.flush_access_log();
+        self.host.turn(&self.core.stats);
+        if self.core.is_full() {
+            self.core.others_are_full.set(self.host.others_are_full());
+        }
         Ok(())
     }
 

@@ -59,6 +59,8 @@ pub struct WorkerOptions {
     pub shutdown_timeout: Duration,
     /// Worker number from 1, or `None` in single-process mode (LIFE-5).
     pub worker_num: Option<u32>,
+    /// The loop turns at least this often, so that [`Host::turn`] can serve as a heartbeat.
+    pub heartbeat: Duration,
     /// Finished requests after which [`Host::wants_replacement`] is called once; 0 is never.
     pub max_requests: u64,
     /// Access log, or `None` when disabled.
@@ -84,7 +86,7 @@ pub enum Command {
 pub trait Host {
     /// Lifespan start-up is done and connections are accepted.
     fn ready(&self);
-    /// Once per loop turn and at least once a second while the loop turns: the heartbeat.
+    /// Once per loop turn: the heartbeat. At least every [`WorkerOptions::heartbeat`] while the application does not block.
     fn turn(&self, stats: &Stats);
     /// `max_requests` was reached.
     fn wants_replacement(&self);

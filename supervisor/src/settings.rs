@@ -256,6 +256,13 @@ impl Settings {
         }
     }
 
+    /// How often a worker shows that it is alive: a fifth of the time it has, and at least once a second.
+    #[must_use]
+    pub fn heartbeat(&self) -> Duration {
+        let second = Duration::from_secs(1);
+        optional(self.processes.heartbeat_timeout).map_or(second, |timeout| (timeout / 5).min(second))
+    }
+
     /// Limits and timers as the protocol core wants them.
     #[must_use]
     pub fn http_config(&self) -> Config {

@@ -58,6 +58,7 @@ fn serve(
         worker_num: None,
         // Nobody could replace this process.
         max_requests: 0,
+        heartbeat: settings.heartbeat(),
         access_log: settings.open_access_log()?,
         listeners: sockets.take_queues(),
     };

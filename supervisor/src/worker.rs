@@ -85,6 +85,7 @@ pub fn run(
         shutdown_timeout: settings.processes.shutdown_timeout,
         worker_num: Some(post.order.num),
         max_requests: settings.processes.max_requests,
+        heartbeat: settings.heartbeat(),
         access_log,
         listeners,
     };
