@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use crate::websocket::extension::DeflateOptions;
+
 /// Limits and timers of one worker. Sizes are bytes; a duration of `None` means the timer is off.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -42,6 +44,24 @@ pub struct Config {
     pub drain_limit: u64,
     /// Files up to this size are read at once on the worker's thread. `sync_file_threshold`, default 65536.
     pub sync_file_threshold: u64,
+    /// Largest payload of one received WebSocket frame. Crossed: Close 1009. `max_ws_frame_size`, default 65536.
+    pub max_ws_frame_size: u64,
+    /// Largest received WebSocket message, fragments together and inflated. Crossed: Close 1009.
+    /// `max_ws_message_size`, default 16 MiB.
+    pub max_ws_message_size: usize,
+    /// Largest WebSocket message an application may send. Crossed: the send fails. `max_ws_send_size`, default 64 MiB.
+    pub max_ws_send_size: usize,
+    /// Received WebSocket messages held for an application that does not take them. Crossed: Close 1008 (WS-30).
+    /// `max_receive_queue`, default 1000.
+    pub max_receive_queue: usize,
+    /// How long a WebSocket may be without a frame in or a message out. Crossed: closed, reason `idle_timeout`.
+    /// `ws_idle_timeout`, off by default.
+    pub ws_idle_timeout: Option<Duration>,
+    /// How long an event stream may be without an event or a keepalive comment. Crossed: closed, reason `idle_timeout`.
+    /// `sse_idle_timeout`, off by default.
+    pub sse_idle_timeout: Option<Duration>,
+    /// Compression of WebSocket messages (RFC 7692). `ws_compression`, on by default.
+    pub ws_compression: DeflateOptions,
     /// A client that shuts down its write side and waits is answered instead of counted as gone (AMB-12).
     /// Off by default.
     pub tolerate_half_close: bool,
@@ -70,6 +90,13 @@ impl Default for Config {
             receive_window: 65536,
             drain_limit: 65536,
             sync_file_threshold: 65536,
+            max_ws_frame_size: 65536,
+            max_ws_message_size: 16 << 20,
+            max_ws_send_size: 64 << 20,
+            max_receive_queue: 1000,
+            ws_idle_timeout: None,
+            sse_idle_timeout: None,
+            ws_compression: DeflateOptions::default(),
             tolerate_half_close: false,
             fullflush: true,
             root_path: String::new(),

@@ -10,15 +10,20 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::drain::Phase;
 use crate::event::{Content, ReceiveEvent, SendEvent};
+use crate::header::HeaderList;
 use crate::http1::encode::{Encoder, Framing};
+use crate::http1::head::Refusal;
 use crate::outbound::Outbound;
 use crate::reason::Reason;
 use crate::scope::{Peer, RequestHead, ScopeKind};
-use crate::sequence::{self, Response, Sequence, Step, Violation};
+use crate::sequence::{Response, Sequence, Step, Violation, WebSocket};
+use crate::websocket::channel::{Channel, Fed, session_options};
+use crate::websocket::session::Session;
+use crate::websocket::{close, extension, handshake};
 use crate::worker::Worker;
 
 /// What an accepted send means for its Future (SEND-2, SEND-4).
@@ -68,6 +73,8 @@ pub struct Interest {
 pub(crate) enum Progress {
     /// More is to come.
     Active,
+    /// The handshake was accepted: from now on the connection carries frames.
+    Upgraded,
     /// All output is written; the connection may go on when `true`.
     Finished(bool),
     /// Cut the connection once the output is written; as a reset when `true`.
@@ -107,6 +114,8 @@ struct Inner {
     /// The server ended an event stream: later sends are no-ops, as after a disconnect (SEND-8).
     ended_by_server: bool,
     sse_close_reason: Option<String>,
+    /// The accepted WebSocket.
+    websocket: Option<Box<Channel>>,
     keepalive: Option<Keepalive>,
     status: u16,
     body_bytes: u64,
@@ -139,7 +148,7 @@ impl Exchange {
         let sequence = match head.kind {
             ScopeKind::Http => Sequence::Http(Response::Unstarted),
             ScopeKind::Sse => Sequence::SseUndecided,
-            ScopeKind::WebSocket => Sequence::WebSocket(sequence::WebSocket::Connecting),
+            ScopeKind::WebSocket => Sequence::WebSocket(WebSocket::Connecting),
         };
         let encoder = Encoder::new(&head);
         let inner = Inner {
@@ -159,6 +168,7 @@ impl Exchange {
             above_high: false,
             ended_by_server: false,
             sse_close_reason: None,
+            websocket: None,
             keepalive: None,
             status: 0,
             body_bytes: 0,
@@ -236,7 +246,12 @@ impl Exchange {
     #[must_use]
     pub fn is_gone(&self) -> bool {
         let inner = self.inner.borrow();
-        inner.ended_by_server || inner.gone && inner.sequence != Sequence::SseClosed
+        match inner.sequence {
+            // The application's own close wins (SSE-27, WS-33).
+            Sequence::SseClosed if !inner.ended_by_server => false,
+            Sequence::WebSocket(WebSocket::Closed) => false,
+            _ => inner.gone || inner.ended_by_server || inner.websocket.as_ref().is_some_and(|ws| ws.is_over()),
+        }
     }
 
     /// Whether body bytes are accepted and thrown away: HEAD, or a status without content (HEAD-6, STAT-2).
@@ -305,14 +320,67 @@ impl Exchange {
                     inner.keepalive = None;
                 }
             }
-            SendEvent::WsAccept { .. }
-            | SendEvent::WsText(_)
+            SendEvent::WsAccept { subprotocol, headers } => self.accept(inner, subprotocol.as_deref(), &headers)?,
+            SendEvent::WsClose { code, reason } if inner.sequence == Sequence::WebSocket(WebSocket::Connecting) => {
+                close::check(code, &reason)?;
+                self.refuse(inner, Refusal::FORBIDDEN);
+            }
+            SendEvent::WsText(_)
             | SendEvent::WsBinary(_)
             | SendEvent::WsKeepalive { .. }
-            | SendEvent::WsClose { .. } => return Err(Violation::Foreign.to_string()),
+            | SendEvent::WsClose { .. } => {
+                self.send_websocket(inner, event)?;
+            }
         }
         inner.sequence = next;
         Ok(())
+    }
+
+    /// `websocket.accept`: the 101 response, and from now on a session (WS-7).
+    fn accept(&self, inner: &mut Inner, subprotocol: Option<&str>, headers: &HeaderList) -> Result<(), String> {
+        let offer = self.head.websocket.as_ref().ok_or_else(|| Violation::Foreign.to_string())?;
+        let config = &self.worker.config;
+        let agreement = extension::negotiate(&offer.deflate, &config.ws_compression);
+        let mut session = Session::new(&session_options(config), agreement.as_ref());
+        let mut response = Ok(());
+        inner.out.append(|out| {
+            response = handshake::response(&offer.key, subprotocol, headers, agreement.as_ref(), out);
+            if response.is_ok() && self.worker.drain.phase() != Phase::Running {
+                session.shut_down(self.worker.now(), out);
+            }
+        });
+        response?;
+        inner.status = 101;
+        inner.websocket = Some(Box::new(Channel::new(session)));
+        Ok(())
+    }
+
+    fn send_websocket(&self, inner: &mut Inner, event: SendEvent<'_>) -> Result<(), String> {
+        let now = self.worker.now();
+        let limit = self.worker.config.max_ws_send_size;
+        let channel = inner.websocket.as_mut().ok_or_else(|| Violation::Foreign.to_string())?;
+        let session = &mut channel.session;
+        let mut sent = Ok(());
+        match event {
+            SendEvent::WsText(message) | SendEvent::WsBinary(message) if message.len() > limit => {
+                let size = message.len();
+                return Err(format!("websocket.send: the message has {size} bytes, the limit is {limit}"));
+            }
+            SendEvent::WsText(text) => {
+                inner.body_bytes += text.len() as u64;
+                inner.out.append(|out| session.send_text(text, out));
+            }
+            SendEvent::WsBinary(bytes) => {
+                inner.body_bytes += bytes.len() as u64;
+                inner.out.append(|out| session.send_binary(bytes, out));
+            }
+            SendEvent::WsKeepalive { interval, timeout } => return session.keepalive(interval, timeout, now),
+            SendEvent::WsClose { code, reason } => {
+                inner.out.append(|out| sent = session.close(code, &reason, now, out));
+            }
+            _ => return Err(Violation::Foreign.to_string()),
+        }
+        sent
     }
 
     fn take_body(&self, inner: &mut Inner, content: Content<'_>, more: bool, next: Sequence) -> Result<(), String> {
@@ -443,6 +511,9 @@ impl Exchange {
     /// The next event, or `None` when the receive has to wait (RECV-2).
     pub fn receive(&self) -> Option<ReceiveEvent> {
         let inner = &mut *self.inner.borrow_mut();
+        if self.head.kind == ScopeKind::WebSocket {
+            return Self::receive_websocket(inner);
+        }
         if let Some(reason) = Self::end_of_scope(inner) {
             return Some(ReceiveEvent::Disconnect { reason });
         }
@@ -465,6 +536,25 @@ impl Exchange {
             Self::wake_connection(inner);
         }
         None
+    }
+
+    /// Connect first (WS-5, WS-6), then messages, then the end. A denial delivers none (WS-40).
+    fn receive_websocket(inner: &mut Inner) -> Option<ReceiveEvent> {
+        if !std::mem::replace(&mut inner.final_delivered, true) {
+            return Some(ReceiveEvent::WsConnect);
+        }
+        if let Some(channel) = &mut inner.websocket {
+            let event = channel.take();
+            Self::wake_connection(inner);
+            return event;
+        }
+        let never_open = match inner.sequence {
+            Sequence::WebSocket(WebSocket::Rejected) => true,
+            Sequence::WebSocket(WebSocket::Connecting) => inner.gone,
+            _ => false,
+        };
+        let reason = inner.reason.map(|reason| reason.token().to_owned()).unwrap_or_default();
+        never_open.then_some(ReceiveEvent::WsDisconnect { code: close::ABNORMAL, reason })
     }
 
     /// `Some` once receive only ever resolves with the disconnect event (RECV-3, SSE-28, SSE-29). A completed decline
@@ -519,6 +609,17 @@ impl Exchange {
         if inner.sequence.is_complete() {
             return Verdict::Complete;
         }
+        if let (Sequence::WebSocket(WebSocket::Open | WebSocket::Closed), Some(channel)) =
+            (inner.sequence, &mut inner.websocket)
+        {
+            let now = self.worker.now();
+            inner.out.append(|out| match end {
+                CallEnd::Resolved => channel.session.application_returned(now, out),
+                CallEnd::Failed => channel.session.application_failed(now, out),
+            });
+            Self::wake_connection(inner);
+            return Verdict::Complete;
+        }
         if inner.sequence == Sequence::SseStreaming && end == CallEnd::Resolved {
             inner.encoder.end(&mut inner.out);
             inner.sequence = Sequence::SseClosed;
@@ -535,20 +636,26 @@ impl Exchange {
             inner.cut = true;
             return Verdict::Truncated;
         }
-        inner.encoder.refusal(&mut inner.out, 500, "Internal Server Error", &self.worker.config);
-        inner.status = 500;
-        inner.body_bytes = 21;
+        self.refuse(inner, Refusal::SERVER_ERROR);
         inner.sequence = match inner.sequence {
             Sequence::Http(_) => Sequence::Http(Response::Complete),
+            Sequence::WebSocket(_) => Sequence::WebSocket(WebSocket::Denied(Response::Complete)),
             _ => Sequence::SseDeclined(Response::Complete),
         };
         Verdict::Backstop
     }
 
-    /// Ends an open event stream from our side: a clean end marker for the client, a reason for the application (SHUT-1).
+    /// Ends an open event stream or WebSocket from our side: a clean end for the client, a reason for the application
+    /// (SHUT-1, SHUT-3).
     pub fn end_stream(self: &Rc<Self>, reason: Reason) {
         {
             let inner = &mut *self.inner.borrow_mut();
+            if let Some(channel) = &mut inner.websocket {
+                let now = self.worker.now();
+                inner.out.append(|out| channel.session.shut_down(now, out));
+                Self::wake_connection(inner);
+                return;
+            }
             if inner.gone || inner.sequence != Sequence::SseStreaming {
                 return;
             }
@@ -560,6 +667,13 @@ impl Exchange {
             Self::wake_connection(inner);
         }
         self.notify();
+    }
+
+    /// A response of the server's own in place of the application's.
+    fn refuse(&self, inner: &mut Inner, refusal: Refusal) {
+        inner.encoder.refusal(&mut inner.out, refusal, &self.worker.config);
+        inner.status = refusal.status;
+        inner.body_bytes = refusal.text.len() as u64;
     }
 
     // ---- connection side ----------------------------------------------------------------------------------------------
@@ -601,6 +715,9 @@ impl Exchange {
 
     pub(crate) fn progress(&self) -> Progress {
         let inner = self.inner.borrow();
+        if inner.websocket.is_some() {
+            return Progress::Upgraded;
+        }
         if inner.held && !inner.cut || !inner.out.is_empty() {
             return Progress::Active;
         }
@@ -667,6 +784,51 @@ impl Exchange {
     /// Whether a server-made refusal may still be sent: nothing of a response has been.
     pub(crate) fn is_unanswered(&self) -> bool {
         !self.inner.borrow().sequence.is_started()
+    }
+
+    /// Gives the session what has arrived, and the application its messages.
+    pub(crate) fn feed_websocket(self: &Rc<Self>, input: &mut BytesMut) -> Fed {
+        let fed = {
+            let inner = &mut *self.inner.borrow_mut();
+            let Some(channel) = &mut inner.websocket else { return Fed::Over };
+            let mut fed = Fed::Hungry;
+            inner.out.append(|out| fed = channel.feed(input, out, &self.worker.config, self.worker.now()));
+            fed
+        };
+        if self.interest.get().receive || fed == Fed::Over {
+            self.notify();
+        }
+        fed
+    }
+
+    /// Does what is due in a WebSocket session; also when to look again.
+    pub(crate) fn tick_websocket(self: &Rc<Self>, now: Instant) -> Option<Instant> {
+        let (deadline, over) = {
+            let inner = &mut *self.inner.borrow_mut();
+            let channel = inner.websocket.as_mut()?;
+            if channel.session.deadline().is_some_and(|deadline| deadline <= now) {
+                inner.out.append(|out| channel.session.tick(now, out));
+            }
+            (channel.session.deadline(), channel.is_over())
+        };
+        if over {
+            self.notify();
+        }
+        deadline
+    }
+
+    /// The transport of a WebSocket ended without a closing handshake (WS-23).
+    pub(crate) fn websocket_lost(self: &Rc<Self>, reason: Reason) {
+        if let Some(channel) = &mut self.inner.borrow_mut().websocket {
+            channel.session.lost(reason);
+        }
+        self.disconnected(reason);
+    }
+
+    /// Whether the session is over and everything was written.
+    pub(crate) fn is_websocket_done(&self) -> bool {
+        let inner = self.inner.borrow();
+        inner.out.is_empty() && inner.websocket.as_ref().is_none_or(|channel| channel.is_over())
     }
 
     /// A comment that is due (SSE-23); also when the next one is.

@@ -34,6 +34,7 @@ pub mod stats;
 pub mod status;
 pub mod timer;
 pub mod transport;
+pub mod websocket;
 pub mod worker;
 
 pub use config::Config;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::header::{HeaderList, list_elements};
+use crate::websocket::handshake::Offer;
 
 /// HTTP version of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,8 +105,8 @@ pub struct RequestHead {
     pub keep_alive: bool,
     /// `Expect: 100-continue` on HTTP/1.1 (HTTP-6).
     pub expects_continue: bool,
-    /// Offered WebSocket subprotocols in order (WS-4).
-    pub(crate) subprotocols: Vec<String>,
+    /// What a WebSocket handshake offers.
+    pub(crate) websocket: Option<Box<Offer>>,
 }
 
 impl RequestHead {
@@ -136,7 +137,7 @@ impl RequestHead {
     /// Offered WebSocket subprotocols in order; empty for other requests.
     #[must_use]
     pub fn subprotocols(&self) -> &[String] {
-        &self.subprotocols
+        self.websocket.as_ref().map_or(&[], |offer| &offer.subprotocols)
     }
 
     /// Whether this is a HEAD request (HEAD-1).

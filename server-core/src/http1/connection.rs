@@ -28,7 +28,7 @@ use crate::worker::Worker;
 /// a request already on its way.
 const DRAIN_GRACE: Duration = Duration::from_secs(2);
 /// How often a connection that is not being read is asked whether its peer is still there (CONN-9).
-const HANGUP_CHECK: Duration = Duration::from_secs(1);
+pub(super) const HANGUP_CHECK: Duration = Duration::from_secs(1);
 /// How long we read and discard after our last response, so that the close does not destroy it on its way.
 const LINGER: Duration = Duration::from_secs(2);
 /// Bytes of a next, pipelined request that are read while an exchange is under way.
@@ -42,7 +42,7 @@ pub(crate) async fn serve<T: Transport>(io: T, peer: Rc<Peer>, worker: Rc<Worker
             Next::Request(head) => match connection.exchange(*head).await {
                 After::NextRequest => {}
                 After::Close => return connection.linger().await,
-                After::Cut => return,
+                After::Cut | After::Upgrade => return,
                 After::Refuse(refusal) => return connection.refuse(refusal, true).await,
             },
             Next::Refuse(refusal) => return connection.refuse(refusal, false).await,
@@ -58,13 +58,13 @@ pub(crate) async fn turn_away<T: Transport>(io: T, worker: Rc<Worker>) {
     connection.refuse(Refusal::AT_CAPACITY, false).await;
 }
 
-struct Connection<'w, T> {
-    io: T,
+pub(super) struct Connection<'w, T> {
+    pub(super) io: T,
     peer: Rc<Peer>,
-    worker: Rc<Worker>,
-    seat: Seat<'w>,
-    buffer: BytesMut,
-    timer: Timer,
+    pub(super) worker: Rc<Worker>,
+    pub(super) seat: Seat<'w>,
+    pub(super) buffer: BytesMut,
+    pub(super) timer: Timer,
     quiet_since: Instant,
     drain_since: Option<Instant>,
 }
@@ -77,6 +77,7 @@ enum Next {
 
 enum After {
     NextRequest,
+    Upgrade,
     Close,
     Cut,
     Refuse(Refusal),
@@ -179,8 +180,13 @@ impl<'w, T: Transport> Connection<'w, T> {
             exchange.push_inbound(bytes::Bytes::new(), true);
         }
         exchange.notify();
-        let mut flow = Flow { eof: false, stalled: None, quiet_since: self.worker.now() };
+        let mut flow = Flow::new(self.worker.now());
         let after = poll_fn(|cx| self.poll_exchange(cx, &exchange, &mut body, &mut flow)).await;
+        let after = match after {
+            After::Upgrade if self.websocket(&exchange).await => After::Close,
+            After::Upgrade => After::Cut,
+            other => other,
+        };
         let refused = match &after {
             After::Refuse(refusal) => {
                 exchange.override_status(refusal.status);
@@ -218,6 +224,7 @@ impl<'w, T: Transport> Connection<'w, T> {
         }
         match exchange.progress() {
             Progress::Active => {}
+            Progress::Upgraded => return Poll::Ready(After::Upgrade),
             Progress::Finished(true) if !flow.eof => return Poll::Ready(After::NextRequest),
             Progress::Finished(_) => return Poll::Ready(After::Close),
             Progress::Cut(reset) => {
@@ -247,7 +254,7 @@ impl<'w, T: Transport> Connection<'w, T> {
         self.poll_deadlines(cx, exchange, flow, keepalive, reading, now)
     }
 
-    fn write(
+    pub(super) fn write(
         &mut self,
         cx: &mut Context<'_>,
         exchange: &Rc<Exchange>,
@@ -402,7 +409,7 @@ impl<'w, T: Transport> Connection<'w, T> {
     /// Answers a request that no application will see, and closes.
     async fn refuse(&mut self, refusal: Refusal, counted: bool) {
         let mut bytes = Vec::with_capacity(256);
-        encode::refusal(&mut bytes, refusal.status, refusal.text.len(), refusal.text, &self.worker.config);
+        encode::write_refusal(&mut bytes, refusal, false, &self.worker.config);
         let deadline = self.worker.now() + LINGER;
         let mut sent = 0;
         let answered = poll_fn(|cx| {
@@ -510,7 +517,7 @@ impl<'w, T: Transport> Connection<'w, T> {
     }
 
     /// One read, through the worker's shared buffer.
-    fn poll_fill(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
         let mut scratch = self.worker.scratch.borrow_mut();
         let size = cmp::min(room, scratch.len());
         let mut target = ReadBuf::new(&mut scratch[..size]);
@@ -526,13 +533,19 @@ impl<'w, T: Transport> Connection<'w, T> {
 const SMALLEST_LINGER: usize = 16 * 1024;
 
 /// Progress of one exchange on the wire.
-struct Flow {
+pub(super) struct Flow {
     /// The client has closed its write side and we go on (AMB-12).
     eof: bool,
     /// Since when output has been waiting for the client.
-    stalled: Option<Instant>,
+    pub(super) stalled: Option<Instant>,
     /// When the last byte came in.
-    quiet_since: Instant,
+    pub(super) quiet_since: Instant,
+}
+
+impl Flow {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { eof: false, stalled: None, quiet_since: now }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -552,7 +565,7 @@ enum Failure {
     Lost(Reason),
 }
 
-fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+pub(super) fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::date;
 use crate::event::FileRange;
 use crate::header::{HeaderList, has_token};
+use crate::http1::head::Refusal;
 use crate::outbound::Outbound;
 use crate::scope::{RequestHead, Version};
 use crate::status;
@@ -245,30 +246,33 @@ impl Encoder {
     }
 
     /// A response of the server's own, with a short text body, after which the connection closes (SRV-6).
-    pub(crate) fn refusal(&mut self, out: &mut Outbound, status: u16, text: &str, config: &Config) {
+    pub(crate) fn refusal(&mut self, out: &mut Outbound, refusal: Refusal, config: &Config) {
         self.framing = Framing::Length(0);
         self.closes = true;
-        let body = if self.is_head { "" } else { text };
-        out.append(|bytes| refusal(bytes, status, text.len(), body, config));
+        out.append(|bytes| write_refusal(bytes, refusal, self.is_head, config));
     }
 }
 
-/// The bytes of a response of the server's own.
-pub(crate) fn refusal(bytes: &mut Vec<u8>, status: u16, length: usize, body: &str, config: &Config) {
-    status_line(bytes, status);
+/// The bytes of a response of the server's own; the body is left out for HEAD.
+pub(crate) fn write_refusal(bytes: &mut Vec<u8>, refusal: Refusal, is_head: bool, config: &Config) {
+    status_line(bytes, refusal.status);
     bytes.extend_from_slice(b"content-type: text/plain\r\ncontent-length: ");
-    bytes.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+    bytes.extend_from_slice(itoa::Buffer::new().format(refusal.text.len()).as_bytes());
     bytes.extend_from_slice(b"\r\ndate: ");
     date::append_now(bytes);
     bytes.extend_from_slice(b"\r\n");
     if !config.server_header.is_empty() {
         field(bytes, b"server", config.server_header.as_bytes());
     }
-    if status == 503 {
-        bytes.extend_from_slice(b"retry-after: 5\r\n");
+    for (name, value) in refusal.headers {
+        field(bytes, name.as_bytes(), value.as_bytes());
     }
-    bytes.extend_from_slice(b"connection: close\r\n\r\n");
-    bytes.extend_from_slice(body.as_bytes());
+    let upgrades = refusal.headers.iter().any(|(name, _)| *name == "upgrade");
+    field(bytes, b"connection", if upgrades { b"upgrade, close" } else { b"close" });
+    bytes.extend_from_slice(b"\r\n");
+    if !is_head {
+        bytes.extend_from_slice(refusal.text.as_bytes());
+    }
 }
 
 fn status_line(bytes: &mut Vec<u8>, status: u16) {

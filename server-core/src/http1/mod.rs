@@ -12,3 +12,4 @@ pub mod body;
 pub(crate) mod connection;
 pub(crate) mod encode;
 pub mod head;
+mod websocket;
