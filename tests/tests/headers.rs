@@ -377,3 +377,25 @@ fn emb_18_what_was_sent_may_change_afterwards() {
     assert_eq!(response.body.len(), 1_000_003);
     assert!(!response.body.contains(&b'y'));
 }
+
+#[test]
+fn hdr_2_evt_3_an_undef_header_value_is_refused() {
+    let lab = Lab::new(
+        r#"route '/' => async sub ($scope, $receive, $send) {
+            await answer($send, 200, await outcome(start($send, 200, [ 'x', undef ])));
+        };"#,
+    );
+    assert!(lab.get("/").text().starts_with("failed: "));
+}
+
+#[test]
+fn emb_16_exception_objects_are_stringified_for_the_log() {
+    let lab = Lab::new(
+        r#"route '/object' => sub { die bless {}, 'Odd::Error' };
+        route '/hash' => sub { die { code => 7 } };"#,
+    );
+    assert_eq!(lab.get("/object").status, 500);
+    assert_eq!(lab.get("/hash").status, 500);
+    lab.server.wait_for_log("Odd::Error=HASH(0x");
+    lab.server.wait_for_log("application error: HASH(0x");
+}
