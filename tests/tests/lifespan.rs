@@ -447,3 +447,58 @@ fn run_once_the_exchange_is_over_an_idle_server_stops_and_leaves_nothing() {
     assert!(!server.has_processes());
     assert!(!server.control_socket().exists());
 }
+
+#[test]
+fn life_4_no_request_before_startup_is_complete() {
+    let lifespan = "
+        await $receive->();
+        note('starting');
+        await Future::IO->sleep(0.4);
+        note('complete');
+        await $send->({ type => 'lifespan.startup.complete' });
+        await $receive->();";
+    for workers in [0, 2] {
+        let request = "note('request'); await answer($send, 'ok');";
+        let setup = Setup::perl(&application(lifespan, request)).listens_elsewhere().args(["--socket", "app.sock"]);
+        let server = setup.workers(workers).launch();
+        server.wait_for_text("notes", "starting");
+        let socket = server.path("app.sock");
+        // Queues in the backlog, or is refused, until start-up is over.
+        await_that("an answer", || curl(["--unix-socket", &socket.display().to_string(), "http://x/"]).status == 200);
+        let notes = notes(&server);
+        let position =
+            |wanted| notes.iter().position(|line| line == wanted).unwrap_or_else(|| panic!("no {wanted} in {notes:?}"));
+        assert!(position("complete") < position("request"), "{notes:?}");
+    }
+}
+
+#[test]
+fn life_20_a_handler_that_returns_after_startup() {
+    let lifespan = format!("{STARTED} note('returned');");
+    let mut server = Setup::perl(&application(&lifespan, "await answer($send, 'served');")).start();
+    assert_eq!(get(&server, "/"), "served");
+    assert!(server.stop().success());
+    assert_eq!(notes(&server), ["returned"]);
+    assert!(!server.has_said("ERROR") && !server.has_said("Lifespan not supported"), "{}", server.log());
+}
+
+#[test]
+fn life_20_life_9_a_handler_that_returns_after_startup_has_not_declined() {
+    let lifespan = format!("{STARTED} note('returned');");
+    for workers in [0, 2] {
+        let setup = Setup::perl(&application(&lifespan, "await answer($send, 'served');"));
+        let server = setup.workers(workers).args(["--lifespan", "on"]).start();
+        assert_eq!(get(&server, "/"), "served");
+    }
+}
+
+#[test]
+fn life_6_declining_with_an_exception_object() {
+    let overloaded = "package Oops { use overload q{\"\"} => sub { 'oops: ' . $_[0]{text} }, fallback => 1 }
+        die bless { text => 'no wine' }, 'Oops';";
+    for (lifespan, raised) in [("die { code => 1 };", "HASH(0x"), (overloaded, "oops: no wine)")] {
+        let server = Setup::perl(&application(lifespan, "await answer($send, 'served');")).start();
+        assert!(server.has_said(&format!("(application raised: {raised}")), "{}", server.log());
+        assert_eq!(get(&server, "/"), "served");
+    }
+}

@@ -192,6 +192,17 @@ fn blk_4_a_worker_that_only_waits_is_left_alone() {
     assert!(old.iter().all(|process| process::lives(process.pid)), "{}", server.log());
 }
 
+#[test]
+fn blk_4_short_heartbeat_timeouts_leave_idle_workers_alone() {
+    let server = Setup::perl(&pids()).workers(2).args(["--heartbeat-timeout", "0.6"]).start();
+    wait_for_workers(&server, 2);
+    let old = workers(&server);
+    let mut waiting = Raw::connect(server.address());
+    waiting.send("GET /long HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(waiting.is_silent_for(Duration::from_secs(2)));
+    assert!(old.iter().all(|process| process::lives(process.pid)), "{}", server.log());
+}
+
 // Stopping
 
 #[test]
