@@ -731,6 +731,11 @@ impl Exchange {
         Progress::Active
     }
 
+    /// Whether an event stream is open: its idle timer runs.
+    pub(crate) fn is_event_stream(&self) -> bool {
+        self.inner.borrow().sequence == Sequence::SseStreaming
+    }
+
     pub(crate) fn last_activity(&self) -> Instant {
         self.inner.borrow().last_activity
     }
@@ -837,6 +842,7 @@ impl Exchange {
         let keepalive = inner.keepalive.as_mut()?;
         if keepalive.due <= now {
             keepalive.due = now + keepalive.interval;
+            inner.last_activity = now;
             inner.body_bytes += keepalive.comment.len() as u64;
             // An encoder without declared length takes any number of bytes.
             let _ = inner.encoder.body(&mut inner.out, &keepalive.comment);

@@ -221,6 +221,33 @@ pub struct HttpOptions {
     /// Largest file in bytes that is read at once
     #[arg(long, default_value = "65536", value_parser = parse_count::<u64>, value_name = "BYTES")]
     pub sync_file_threshold: u64,
+    /// Largest payload of a received WebSocket frame in bytes
+    #[arg(long, default_value = "65536", value_parser = parse_positive, value_name = "BYTES")]
+    pub max_ws_frame_size: usize,
+    /// Largest received WebSocket message in bytes, inflated
+    #[arg(long, default_value = "16777216", value_parser = parse_positive, value_name = "BYTES")]
+    pub max_ws_message_size: usize,
+    /// Largest WebSocket message in bytes that an application may send
+    #[arg(long, default_value = "67108864", value_parser = parse_positive, value_name = "BYTES")]
+    pub max_ws_send_size: usize,
+    /// Received WebSocket messages that may wait for the application
+    #[arg(long, default_value = "1000", value_parser = parse_positive, value_name = "MESSAGES")]
+    pub max_receive_queue: usize,
+    /// Seconds a WebSocket may be without traffic; 0 = no limit
+    #[arg(long, default_value = "0", value_parser = parse_seconds, value_name = "SECONDS")]
+    pub ws_idle_timeout: Duration,
+    /// Seconds an event stream may be without an event or keepalive comment; 0 = no limit
+    #[arg(long, default_value = "0", value_parser = parse_seconds, value_name = "SECONDS")]
+    pub sse_idle_timeout: Duration,
+    /// Compress WebSocket messages for clients that offer it (permessage-deflate)
+    #[arg(long, default_value = "on", value_parser = parse_switch, action = ArgAction::Set, value_name = "on|off")]
+    pub ws_compression: bool,
+    /// Compression level of WebSocket messages, 1 (fast) to 9 (small)
+    #[arg(long, default_value = "6", value_parser = parse_level, value_name = "LEVEL")]
+    pub ws_compression_level: u32,
+    /// Smallest WebSocket message in bytes that is compressed
+    #[arg(long, default_value = "256", value_parser = parse_count::<usize>, value_name = "BYTES")]
+    pub ws_compression_min_size: usize,
     /// Answer clients that shut down their sending side early
     #[arg(long)]
     pub tolerate_half_close: bool,
@@ -359,6 +386,19 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
         // A century is for ever, and sums of it cannot overflow a clock.
         .filter(|&duration| duration <= Duration::from_secs(3_155_760_000))
         .ok_or_else(|| "takes a number of seconds".to_owned())
+}
+
+fn parse_switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("takes on or off".to_owned()),
+    }
+}
+
+fn parse_level(text: &str) -> Result<u32, String> {
+    let level = text.parse::<u32>().ok().filter(|level| (1..=9).contains(level));
+    level.ok_or_else(|| "takes a compression level from 1 to 9".to_owned())
 }
 
 fn parse_root_path(text: &str) -> Result<String, String> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use pagi_perl_runtime::{AppSource, AppSpec};
 use pagi_server_core::Config;
 use pagi_server_core::access_log::{AccessLog, Format, Sink};
+use pagi_server_core::websocket::extension::DeflateOptions;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
@@ -279,6 +280,18 @@ impl Settings {
             write_high_watermark: http.write_high_watermark,
             write_low_watermark: http.write_low_watermark,
             sync_file_threshold: http.sync_file_threshold,
+            max_ws_frame_size: http.max_ws_frame_size as u64,
+            max_ws_message_size: http.max_ws_message_size,
+            max_ws_send_size: http.max_ws_send_size,
+            max_receive_queue: http.max_receive_queue,
+            ws_idle_timeout: optional(http.ws_idle_timeout),
+            sse_idle_timeout: optional(http.sse_idle_timeout),
+            ws_compression: DeflateOptions {
+                enabled: http.ws_compression,
+                level: http.ws_compression_level,
+                min_size: http.ws_compression_min_size,
+                ..DeflateOptions::default()
+            },
             tolerate_half_close: http.tolerate_half_close,
             fullflush: !http.no_fullflush,
             root_path: self.root_path.clone(),

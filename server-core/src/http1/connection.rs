@@ -351,13 +351,20 @@ impl<'w, T: Transport> Connection<'w, T> {
         let write = after(flow.stalled, config.write_timeout);
         let body = after((reading == Reading::Expecting).then_some(flow.quiet_since), config.idle_timeout);
         let request = after(Some(exchange.last_activity().max(flow.quiet_since)), config.request_timeout);
+        let stream = exchange.is_event_stream().then(|| exchange.last_activity());
+        let idle = after(stream, config.sse_idle_timeout);
         let hangup = after((reading == Reading::Paused).then_some(now), Some(HANGUP_CHECK));
-        let deadline = [body, request, hangup, keepalive].into_iter().fold(write, earliest);
+        let deadline = [body, request, idle, hangup, keepalive].into_iter().fold(write, earliest);
         ready!(self.timer.poll_until(cx, deadline));
         let now = self.worker.now();
         let passed = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         if passed(write) {
             exchange.disconnected(Reason::WriteTimeout);
+            return Poll::Ready(After::Cut);
+        }
+        if passed(idle) {
+            tracing::warn!("event stream idle; closing the connection");
+            exchange.disconnected(Reason::IdleTimeout);
             return Poll::Ready(After::Cut);
         }
         if passed(body) || passed(request) {
