@@ -165,7 +165,7 @@ fn life_8_life_18_startup_failed_ends_the_server() {
 
     let outcome = Setup::perl(&failed("")).run();
     assert_eq!(outcome.code(), 1);
-    outcome.assert_says("PAGI Server startup failed: \n");
+    outcome.assert_says("PAGI Server startup failed:");
 }
 
 #[test]
