@@ -207,22 +207,29 @@ impl Call {
 
     /// CONN-18, CONN-19: a fresh observer each time.
     fn disconnect_future(&self) -> Scalar {
-        if let (true, Some(reason)) = (self.waiting.borrow().announced, self.exchange.reason()) {
+        let announced = self.is_announced();
+        if let (true, Some(reason)) = (announced, self.exchange.reason()) {
             return future::done(Some(Scalar::text(reason.token())));
         }
         let future = future::pending();
-        if !self.waiting.borrow().announced {
+        if !announced {
             self.waiting.borrow_mut().disconnect_futures.push(future.view().copy());
             self.update_interest();
         }
         future
     }
 
+    /// Whether the end of the exchange was announced, or has come after the call was over with nobody to announce it to.
+    fn is_announced(&self) -> bool {
+        let waiting = self.waiting.borrow();
+        waiting.announced || waiting.ended && (self.exchange.reason().is_some() || self.exchange.is_delivered())
+    }
+
     /// `on_disconnect` and `on_complete`: late ones run at once (CONN-6, CONN-23, AMB-15).
     fn register_end(&self, argument: Option<View<'_>>, on_disconnect: bool) -> Result<Option<Scalar>, Exited> {
         let Some(code) = argument.map(View::copy).filter(Scalar::is_code) else { return Ok(None) };
         let reason = self.exchange.reason();
-        if !self.waiting.borrow().announced {
+        if !self.is_announced() {
             let mut waiting = self.waiting.borrow_mut();
             if on_disconnect {
                 waiting.on_disconnect.push(code)
@@ -426,10 +433,7 @@ impl Call {
 
     /// Takes everything out of the record so that it can be freed without a borrow (CONN-25).
     pub(crate) fn take_waiting(&self) -> Waiting {
-        let announced = {
-            let waiting = self.waiting.borrow();
-            waiting.announced || self.exchange.is_delivered() || self.exchange.reason().is_some()
-        };
+        let announced = self.waiting.borrow().announced;
         self.waiting.replace(Waiting { ended: true, announced, ..Waiting::default() })
     }
 }

@@ -31,14 +31,19 @@ pub fn serve(
     host: Rc<dyn Host>,
     attach: impl FnOnce(UnboundedSender<Command>),
 ) -> WorkerExit {
-    let exit = Service::start(app, options, host, attach).map_or_else(WorkerExit::StartupFailed, |mut service| {
-        service.run().unwrap_or_else(|Exited| WorkerExit::Exit(interpreter::exit_status()))
-    });
-    if interpreter::is_forked_child() {
-        // A child that the application forked came back from the handler: it must not go on as a second worker.
-        let status = perl.end();
-        std::process::exit(status);
-    }
+    let exit = match Service::start(app, options, host, attach) {
+        Err(message) => WorkerExit::StartupFailed(message),
+        Ok(mut service) => {
+            let exit = service.run().unwrap_or_else(|Exited| WorkerExit::Exit(interpreter::exit_status()));
+            if interpreter::is_forked_child() {
+                // A child that the application forked ends here, whether it called exit or came back from the handler:
+                // it must not go on as a second worker. Its copies of our sockets are closed already.
+                std::mem::forget(service);
+                std::process::exit(perl.end());
+            }
+            exit
+        }
+    };
     let _ = perl.end();
     exit
 }

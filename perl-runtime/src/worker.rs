@@ -236,8 +236,12 @@ impl Loop {
     }
 
     fn drain(&'static self) -> Result<(), Exited> {
-        if let Outcome::Exit = interpreter::dispatch_signals() {
-            return Err(Exited);
+        match interpreter::dispatch_signals() {
+            Outcome::Returned(_) => {}
+            Outcome::Died(error) => {
+                tracing::error!("uncaught exception in a signal handler: {}", error.display().trim_end());
+            }
+            Outcome::Exit => return Err(Exited),
         }
         // What is queued now; what the application adds is for the next turn (FUT-10).
         for _ in 0..self.core.inbox.len() {
@@ -337,6 +341,10 @@ impl Loop {
                         return Err(Exited);
                     }
                     call.waiting.borrow_mut().future = Some(value);
+                    if call.exchange.reason().is_some() {
+                        // The client was gone before the application was called: what it registered is due.
+                        call.exchange.notify();
+                    }
                     Ok(())
                 }
                 state => self.end_call(token, &call, state),

@@ -368,7 +368,9 @@ impl<'w, T: Transport> Connection<'w, T> {
             return Poll::Ready(After::Cut);
         }
         if passed(body) || passed(request) {
-            tracing::warn!("request stalled; closing the connection");
+            let limit = if passed(body) { config.idle_timeout } else { config.request_timeout };
+            let seconds = limit.unwrap_or_default().as_secs_f64();
+            tracing::warn!("Request stall timeout ({seconds}s) - closing connection");
             let answer = reading == Reading::Expecting && exchange.is_unanswered();
             exchange.disconnected(Reason::ClientTimeout);
             return Poll::Ready(if answer { After::Refuse(Refusal::TIMEOUT) } else { After::Cut });

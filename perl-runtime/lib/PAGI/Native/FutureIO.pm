@@ -6,6 +6,8 @@ our $VERSION = '0.001';
 
 use parent 'Future::IO::ImplBase';
 
+use POSIX ();
+
 use PAGI::Native::Future;
 
 sub sleep {
@@ -96,7 +98,6 @@ sub waitpid {
 
 sub _reap {
     local ($!, $?);
-    require POSIX;
     for my $pid (keys %children) {
         my $ended = CORE::waitpid($pid, POSIX::WNOHANG());
         next if $ended == 0;
