@@ -502,3 +502,29 @@ fn life_6_declining_with_an_exception_object() {
         assert_eq!(get(&server, "/"), "served");
     }
 }
+
+#[test]
+fn shut_2_a_signal_during_startup_ends_the_server() {
+    let lifespan = "note('starting'); await $receive->(); await Future::IO->sleep(600);";
+    for workers in [0, 2] {
+        let setup = Setup::perl(&application(lifespan, "await answer($send, 'x');")).workers(workers);
+        let mut server = setup.args(["--lifespan-startup-timeout", "0"]).launch();
+        server.wait_for_text("notes", "starting");
+        server.signal(Signal::SIGTERM);
+        assert!(server.wait_for_exit().success(), "{}", server.log());
+        assert!(!server.has_said("listening on"), "{}", server.log());
+        assert!(!server.has_processes());
+    }
+}
+
+#[test]
+fn emb_3_exit_in_lifespan_ends_the_process_with_its_status() {
+    for lifespan in ["exit 5;", "await $receive->(); exit 5;", "await Future::IO->sleep(0.05); exit 5;"] {
+        let outcome = Setup::perl(&application(lifespan, "await answer($send, 'x');")).run();
+        assert_eq!(outcome.code(), 5, "{lifespan}: {}", outcome.stderr);
+    }
+    // On the way out nothing can be refused any more.
+    let lifespan = format!("{STARTED} await $receive->(); exit 5;");
+    let mut server = Setup::perl(&application(&lifespan, "await answer($send, 'x');")).start();
+    assert_eq!(server.stop().code(), Some(5), "{}", server.log());
+}

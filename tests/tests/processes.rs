@@ -57,6 +57,7 @@ fn killing_a_worker_under_load_loses_only_its_requests_in_flight() {
         wait_for_workers(&server, 2);
         let old = workers(&server);
         assert_eq!(old.len(), 2, "{old:?}");
+        assert!(old.iter().all(|process| process.parent == server.pid()), "{old:?}");
         let load = Load::start(server.address(), "/", CLIENTS, reuse);
         thread::sleep(Duration::from_millis(300));
         kill(old[0].pid, Signal::SIGKILL).expect("it lives");
