@@ -6,6 +6,7 @@ use AppHelper qw(call_app header http_scope text_of);
 use Future::IO;
 use Future::IO::Impl::IOAsync;
 use PAGI::App::WrapCGI;
+use PAGI::Test::ConnectionState;
 use PAGITest::Backends qw(each_backend);
 use Time::HiRes ();
 
@@ -85,6 +86,13 @@ subtest 'trouble' => sub {
     ($sent, $error) = run_cgi([script => "$dir/behave.cgi", timeout => 0.3], http_scope('/', query_string => 'close'));
     is [$error, text_of($sent)], [undef, 'all'], 'one that closes its output and stays';
     cmp_ok Time::HiRes::time() - $begin, '<', 5, 'none is waited for';
+    $begin = Time::HiRes::time();
+    my $connection = PAGI::Test::ConnectionState->new;
+    my ($none, $future) = call_app(PAGI::App::WrapCGI->new(script => "$dir/behave.cgi")->to_app, http_scope('/', query_string => 'sleep', 'pagi.connection' => $connection));
+    $connection->_mark_disconnected('client_closed');
+    $future->get;
+    is $none, [], 'nothing is sent to a client that has gone';
+    cmp_ok Time::HiRes::time() - $begin, '<', 2, 'and the script is stopped';
     is waitpid(-1, 1), -1, 'no child is left';
 
     like dies { PAGI::App::WrapCGI->new }, qr/\APAGI::App::WrapCGI needs script.* at \Q$0\E/, 'no script';

@@ -81,6 +81,7 @@ async sub _answer {
         my $problem = defined $bytes ? $head->add($bytes) : 'it ended before the header was complete';
         next unless defined $problem;
         $deadline->cancel;
+        return if $process->was_stopped;    # the client has gone, and nobody is left to tell
         $process->stop;
         warn "CGI script $script gave a bad response: $problem\n";
         return await text_answer($scope, $send, 500, 'Internal Server Error');
@@ -94,6 +95,7 @@ async sub _answer {
         my $output = _read($process);
         await Future->wait_any($output, Future::IO->sleep($timeout)) unless $output->is_ready;
         # Cut off: the response must not look complete.
+        return if $process->was_stopped;
         die "CGI script $script was silent for $timeout seconds in the middle of its response\n" unless $output->is_done;
         $bytes = $output->get;
     }

@@ -55,8 +55,11 @@ sub _exec {
 
 sub output { $_[0]{output} }
 
+sub was_stopped { $_[0]{stopped} ? 1 : 0 }
+
 sub stop {
     my ($self) = @_;
+    $self->{stopped} = 1;
     kill KILL => $self->{pid} if $self->{pid} && !$self->_reaped;
     return;
 }
@@ -123,6 +126,10 @@ The non-blocking handle of its standard output.
 =head2 stop
 
 Kills it.
+
+=head2 was_stopped
+
+Whether C<stop> was called.
 
 =head2 ended($seconds)
 
