@@ -120,6 +120,8 @@ fn flush_message(state: &mut Compress, message: &[u8], out: &mut Vec<u8>) -> Opt
 #[derive(Debug)]
 pub struct Inflater {
     forgets: bool,
+    /// Whether the message has had any bytes yet.
+    is_begun: bool,
     state: Option<Decompress>,
 }
 
@@ -127,7 +129,7 @@ impl Inflater {
     /// A decompressor for the client's side of an agreement.
     #[must_use]
     pub fn new(agreement: &Agreement) -> Self {
-        Self { forgets: agreement.client_no_context_takeover, state: None }
+        Self { forgets: agreement.client_no_context_takeover, is_begun: false, state: None }
     }
 
     /// Inflates a piece of a message and hands what comes out to `sink`, at most 8 KiB at a time; an error of the sink
@@ -141,6 +143,7 @@ impl Inflater {
             Some(state) => state,
             None => self.borrow(),
         };
+        self.is_begun = true;
         let mut buffer = [0; PIECE];
         loop {
             let (before_in, before_out) = (state.total_in(), state.total_out());
@@ -164,8 +167,15 @@ impl Inflater {
     }
 
     /// Ends a message: what the sender cut off is put back, and the window is let go if it is not needed any more.
+    ///
+    /// A message without any bytes is taken as the empty one. It should have been a single zero byte (RFC 7692 §7.2.3.6);
+    /// the tail alone is no whole block, and would spoil the message after it.
     pub fn finish(&mut self, sink: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+        if !self.is_begun {
+            return Ok(());
+        }
         self.inflate(&TAIL, sink)?;
+        self.is_begun = false;
         if self.forgets
             && let Some(mut state) = self.state.take()
         {
@@ -231,6 +241,8 @@ mod tests {
             assert_eq!(inflated(&mut inflater, &[wire], 5).unwrap(), b"Hello", "{wire:x?}");
         }
         assert_eq!(inflated(&mut inflater, &[b"\0"], 0).unwrap(), b"", "an empty message (§7.2.3.6)");
+        assert_eq!(inflated(&mut inflater, &[], 0).unwrap(), b"", "an empty message that forgot its byte");
+        assert_eq!(inflated(&mut inflater, &[&[0xf2, 0x00, 0x11, 0x00, 0x00]], 5).unwrap(), b"Hello");
     }
 
     #[test]
