@@ -41,6 +41,7 @@ pub fn serve(
                 std::mem::forget(service);
                 std::process::exit(perl.end());
             }
+            service.core.flush_access_log();
             exit
         }
     };
@@ -57,6 +58,16 @@ async fn carry_commands(
     while let Some(command) = receiver.recv().await {
         commands.borrow_mut().push_back(command);
         core.inbox.rouse();
+    }
+}
+
+/// Writes the access log and publishes totals once per batch of finished requests, without waiting for the loop's next
+/// turn: on an idle worker that may be a second away.
+async fn publish_requests(core: Rc<Core>, host: Rc<dyn Host>) {
+    loop {
+        core.requests_finished().await;
+        core.flush_access_log();
+        host.turn(&core.stats);
     }
 }
 
@@ -94,8 +105,10 @@ impl Service {
         let (sender, receiver) = unbounded_channel();
         let commands = Rc::new(RefCell::new(VecDeque::new()));
         let carry = carry_commands(receiver, Rc::clone(&commands), Rc::clone(&core));
+        let publish = publish_requests(Rc::clone(&core), Rc::clone(&host));
         worker.enter(move || {
             tokio::task::spawn_local(carry);
+            tokio::task::spawn_local(publish);
             attach(sender);
         });
         Ok(Self {

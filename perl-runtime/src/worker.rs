@@ -172,7 +172,6 @@ impl Loop {
     pub(crate) fn turn(&'static self, wait: Duration) -> Result<(), Exited> {
         self.park(wait);
         self.drain()?;
-        self.core.flush_access_log();
         self.host.turn(&self.core.stats);
         if self.core.is_full() {
             self.core.others_are_full.set(self.host.others_are_full());

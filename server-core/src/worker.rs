@@ -36,6 +36,8 @@ pub struct Worker {
     access_log: RefCell<Option<AccessLog>>,
     /// One read buffer for all connections: an idle connection holds no memory of its own.
     pub(crate) scratch: RefCell<Vec<u8>>,
+    /// A request is in the totals and in the access log.
+    finished: Notify,
     /// A connection has closed: acceptors that waited for room may look again.
     pub(crate) room: Notify,
 }
@@ -55,6 +57,7 @@ impl Worker {
             descriptors: Descriptors::default(),
             access_log: RefCell::new(access_log),
             scratch: RefCell::new(vec![0; SCRATCH]),
+            finished: Notify::new(),
             room: Notify::new(),
         }
     }
@@ -74,13 +77,19 @@ impl Worker {
         if let Some(log) = &mut *self.access_log.borrow_mut() {
             log.record(record);
         }
+        self.finished.notify_one();
     }
 
-    /// Writes out the access log lines of this turn.
+    /// Writes out the access log lines that are held.
     pub fn flush_access_log(&self) {
         if let Some(log) = &mut *self.access_log.borrow_mut() {
             log.flush();
         }
+    }
+
+    /// Waits until requests were finished since the last call: time to write out log lines and publish totals.
+    pub async fn requests_finished(&self) {
+        self.finished.notified().await;
     }
 
     /// Opens the access log file anew (log rotation).
