@@ -4,6 +4,7 @@ use FindBin;
 use lib "$FindBin::Bin/../lib", "$FindBin::Bin/lib";
 use AppHelper qw(app_saying call_app text_of);
 use PAGI::App::Router;
+use PAGITest::Backends qw(each_backend);
 
 my $app = PAGI::App::Router->new->get('/known' => app_saying('known'))->to_app;
 
@@ -28,5 +29,13 @@ for my $type (qw(http websocket sse)) {
 }
 my ($wrong) = call_app($custom, { type => 'http', path => '/known', method => 'POST' });
 is $wrong->[0]{status}, 405, 'but not for 405';
+
+each_backend('use PAGI::App::Router; PAGI::App::Router->new->to_app', sub ($client, $backend) {
+    my $sse = $client->sse('/nowhere', decline_ok => 1);
+    is [$sse->response->status, $sse->response->content], [404, 'Not Found'], 'an unmatched event stream is a plain 404';
+    unlike $sse->response->header('content-type'), qr/event-stream/, 'and no stream';
+    my $ws = $client->websocket('/nowhere', decline_ok => 1);
+    like $ws->response->status, qr/\A40[34]\z/, 'an unmatched WebSocket is refused';
+});
 
 done_testing;

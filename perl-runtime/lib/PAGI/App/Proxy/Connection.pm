@@ -22,20 +22,15 @@ async sub open {
         socket($socket, $address->{family}, SOCK_STREAM, 0) or PAGI::App::Proxy::Failure->throw(502, "no socket: $!");
         $socket->blocking(0);
         my $connected = Future::IO->connect($socket, $address->{addr});
-        await Future->wait_any($connected->without_cancel->else(sub { Future->done }), Future::IO->sleep($args{timeout}))
+        await Future->wait_any($connected->else(sub { Future->done }), Future::IO->sleep($args{timeout}))
             unless $connected->is_ready;
         if ($connected->is_done) {
             setsockopt $socket, IPPROTO_TCP, TCP_NODELAY, 1 if $address->{is_ip};
             return bless { socket => $socket, idle => $args{idle}, in => '', out => '', flushing => undef }, $class;
         }
-        if ($connected->is_ready) {
-            ($problem) = $connected->failure;
-            chomp $problem;
-        }
-        else {
-            $connected->cancel;
-            $problem = "no connection within $args{timeout} seconds";
-        }
+        # wait_any has cancelled what was too slow
+        ($problem) = $connected->is_cancelled ? "no connection within $args{timeout} seconds" : $connected->failure;
+        chomp $problem;
     }
     PAGI::App::Proxy::Failure->throw(502, "cannot connect to the backend: $problem");
 }
@@ -94,12 +89,9 @@ async sub _flush {
 async sub _in_time {
     my ($self, $io) = @_;
     return await $io if $io->is_ready || !$self->{idle};
-    my $outcome = $io->without_cancel->else(sub { Future->done });
-    await Future->wait_any($outcome, Future::IO->sleep($self->{idle}));
-    if (!$io->is_ready) {
-        $io->cancel;
-        PAGI::App::Proxy::Failure->throw(504, "the backend was silent for $self->{idle} seconds");
-    }
+    await Future->wait_any($io->else(sub { Future->done }), Future::IO->sleep($self->{idle}));
+    # wait_any has cancelled what was too slow
+    PAGI::App::Proxy::Failure->throw(504, "the backend was silent for $self->{idle} seconds") if $io->is_cancelled;
     if (my ($problem) = $io->failure) {
         chomp $problem;
         PAGI::App::Proxy::Failure->throw(502, "the connection to the backend broke: $problem");
@@ -125,8 +117,9 @@ sub is_fresh {
 
 sub close {
     my ($self) = @_;
+    # The descriptor itself is given back with the last reference: the event loop may be about to stop watching it.
     my $socket = delete $self->{socket};
-    CORE::close $socket if $socket;
+    shutdown $socket, 2 if $socket;
     return;
 }
 

@@ -29,6 +29,8 @@ sub new {
         watch      => undef,
         started    => 0,
         gone       => Future->new,
+        left       => 0,    # the client has gone
+        uploading  => 0,    # inside the call that starts the upload
     }, $class;
 }
 
@@ -47,7 +49,7 @@ async sub run {
         $waiting->cancel unless $waiting->is_ready;
     }
     $self->{connection}->close if $self->{connection};
-    return if $ok;
+    return if $ok || $self->{left};
     die $error unless blessed $error && $error->isa('PAGI::App::Proxy::Failure');
 
     warn "PAGI::App::Proxy: $self->{scope}{method} " . request_target($self->{scope}) . ": $error";
@@ -56,9 +58,11 @@ async sub run {
     return;
 }
 
+# Ends the exchange by cancelling it, but for when the news comes from under its own feet: then it looks itself.
 sub _client_gone {
     my ($self) = @_;
-    $self->{gone}->done unless $self->{gone}->is_ready;
+    $self->{left} = 1;
+    $self->{gone}->done unless $self->{uploading} || $self->{gone}->is_ready;
     return;
 }
 
@@ -79,7 +83,7 @@ async sub _exchange {
         };
         if (!$ok) {
             # It may have been closed at the other end just before. RFC 9110 9.2.2: only if sending it twice does no harm.
-            die $@ if @framing || $method !~ /\A(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)\z/ || length ${ $connection->buffer }
+            die $@ if $self->{left} || @framing || $method !~ /\A(?:GET|HEAD|OPTIONS|PUT|DELETE|TRACE)\z/ || length ${ $connection->buffer }
                 || (blessed $@ && $@->can('status') && $@->status == 504);
             $connection->close;
             undef $connection;
@@ -111,8 +115,8 @@ async sub _framing {
     my $event = await $self->{receive}->();
     push @{ $self->{events} }, $event;
     if ($event->{type} ne $self->{body_type}) {
-        $self->_client_gone;
-        return;
+        $self->{left} = 1;
+        die "the client has gone\n";
     }
     return ['content-length', 0] if !$event->{more} && !length($event->{body} // '') && $self->{scope}{method} =~ /\A(?:POST|PUT|PATCH)\z/;
     return $event->{more} || length($event->{body} // '') ? ['transfer-encoding', 'chunked'] : ();
@@ -122,7 +126,10 @@ async sub _framing {
 async sub _request {
     my ($self, $connection, $head, @framing) = @_;
     await $connection->write($head);
+    $self->{uploading} = 1;
     $self->{upload} = $self->_upload($connection, @framing ? $framing[0][0] : '');
+    $self->{uploading} = 0;
+    die "the client has gone\n" if $self->{left};
     # A broken upload is no reason not to read why it was refused; the response will tell.
     return await PAGI::App::Proxy::Response->read($connection, $self->{scope}{method}, $self->{max_head});
 }
@@ -153,8 +160,7 @@ sub _watch {
     weaken(my $weak = $self);
     $self->{watch} = $self->{receive}->()->on_done(sub {
         my ($event) = @_;
-        return unless $weak;
-        $event->{type} eq $weak->{gone_type} ? $weak->_client_gone : $weak->_watch;
+        $weak->_client_gone if $weak && $event->{type} eq $weak->{gone_type};
     });
     return;
 }

@@ -14,19 +14,27 @@ async sub read {
     my ($class, $connection, $method, $max_head) = @_;
     my $buffer = $connection->buffer;
     while (1) {
-        while ($$buffer !~ /\r?\n\r?\n/) {
+        my $block;
+        until (defined($block = _take_head($buffer))) {
             _bad("more than $max_head bytes of header") if length $$buffer > $max_head;
             await $connection->fill or _bad(length $$buffer ? 'the connection ended in the header' : 'no response');
         }
-        _bad("more than $max_head bytes of header") if $-[0] > $max_head;
-        my $block = substr $$buffer, 0, $-[0];
-        substr $$buffer, 0, $+[0], '';
+        _bad("more than $max_head bytes of header") if length $block > $max_head;
         my ($status, $minor, $headers) = _parse($block);
         next if $status < 200 && $status != 101;
         my $self = bless { connection => $connection, status => $status, headers => $headers, left => undef, chunked => 0 }, $class;
         $self->_frame($method, $minor);
         return $self;
     }
+}
+
+# The lines before the first empty one, taken from the buffer with it; undef as long as that has not come.
+sub _take_head {
+    my ($buffer) = @_;
+    return undef unless $$buffer =~ /\r?\n\r?\n/;
+    my $block = substr $$buffer, 0, $-[0];
+    substr $$buffer, 0, $+[0], '';
+    return $block;
 }
 
 sub status        { $_[0]{status} }
