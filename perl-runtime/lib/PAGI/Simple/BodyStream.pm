@@ -17,7 +17,7 @@ sub new {
     my $receive = $args{receive};
     my %last;
     my $self = $class->SUPER::new(%args, receive => $receive && sub {
-        my $future = $receive->();
+        my $future = PAGI::Simple::Callback::waitable($receive->());
         return $future->on_done(sub { $last{chunk} = $_[0]{body} if ref $_[0] eq 'HASH' });
     });
     $self->{last} = \%last;

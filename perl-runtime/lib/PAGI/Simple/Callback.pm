@@ -37,6 +37,17 @@ sub future_of {
     return Future->done(@result);
 }
 
+# Plain handlers may call get on a Future. Under the server that needs one whose await turns the loop; async subs make
+# their Futures in the image of the one they wait for.
+sub waitable {
+    my ($future) = @_;
+    return $future if $future->is_ready || $future->can('await') != Future->can('await') || !PAGI::Native::Future->can('new');
+    my $waitable = PAGI::Native::Future->new;
+    $future->on_ready($waitable);
+    $waitable->on_cancel($future);
+    return $waitable;
+}
+
 1;
 
 __END__
@@ -79,5 +90,11 @@ The number of arguments to pass when C<$offered> are available: fewer only when 
     my $future = PAGI::Simple::Callback::future_of($code, @arguments);
 
 Calls the code. Its Future, or a Future that is done with what it returned or failed with its exception.
+
+=head2 waitable
+
+    my $future = PAGI::Simple::Callback::waitable($future);
+
+The same, or under the server one on which C<get> waits by running the event loop.
 
 =cut

@@ -11,6 +11,7 @@ use Future::AsyncAwait;
 use Hash::MultiValue;
 use JSON::MaybeXS ();
 use PAGI::Request::Query;
+use PAGI::Simple::Callback;
 use PAGI::Simple::Exception;
 
 our @CARP_NOT = qw(PAGI::Simple::Context PAGI::Request);
@@ -122,7 +123,7 @@ sub _without_empty_keys {
     return $clone;
 }
 
-sub query_param  { my ($self, $name, @options) = @_; return ($self->query(@options)->get_all($name))[0] }
+sub query_param  { my ($self, $name, @options) = @_; my ($first) = $self->query(@options)->get_all($name); return $first }
 sub query_params { my ($self, $name, @options) = @_; return [ $self->query(@options)->get_all($name) ] }
 
 sub raw_query        { return $_[0]->query(raw => 1) }
@@ -180,7 +181,7 @@ async sub _read_body {
 
     my $body = '';
     while (1) {
-        my $event = await $self->{receive}->();
+        my $event = await PAGI::Simple::Callback::waitable($self->{receive}->());
         my $type = ref $event eq 'HASH' ? $event->{type} : undef;
         last if !defined $type || $type =~ /\.disconnect\z/;
         $body .= $event->{body} if defined $event->{body};
@@ -224,7 +225,8 @@ async sub body_params {
 async sub body_param {
     my ($self, $name, %options) = @_;
     my $params = await $self->body_params(%options);
-    return ($params->get_all($name))[0];
+    my ($first) = $params->get_all($name);
+    return $first;
 }
 
 sub raw_body_params { return $_[0]->body_params(raw => 1) }
@@ -265,7 +267,7 @@ async sub _multipart {
     my $ok = eval {
         # dies inside the parser, which then removes its temporary files
         local $self->{receive} = $receive && sub {
-            return $receive->()->then(sub {
+            return PAGI::Simple::Callback::waitable($receive->())->then(sub {
                 my ($event) = @_;
                 $seen += length $event->{body} if ref $event eq 'HASH' && defined $event->{body};
                 return Future->fail("The form is too large (max $total bytes)\n") if $seen > $total;
@@ -318,7 +320,8 @@ async sub uploads {
 async sub upload {
     my ($self, $field) = @_;
     my $all = await $self->uploads_all;
-    return ($all->get_all($field))[0];
+    my ($first) = $all->get_all($field);
+    return $first;
 }
 
 async sub has_uploads {
