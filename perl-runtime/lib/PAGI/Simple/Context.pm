@@ -157,7 +157,8 @@ sub is_disconnected {
 sub disconnect_future {
     my ($self) = @_;
     my $connection = $self->{scope}{'pagi.connection'} or return Future->new;
-    return $connection->disconnect_future if $connection->can('disconnect_future');
+    my $known = $connection->can('disconnect_future') ? $connection->disconnect_future : undef;
+    return $known if $known;
     my $future = Future->new;
     $connection->on_disconnect(sub { $future->done($_[0]) unless $future->is_ready });
     return $future;
