@@ -7,7 +7,6 @@ use Carp qw(croak);
 use Future;
 use Future::AsyncAwait;
 use POSIX ();
-use Scalar::Util qw(blessed);
 use Storable ();
 
 our @CARP_NOT = qw(PAGI::Simple PAGI::Simple::Context PAGI::Simple::Connection);
@@ -49,7 +48,7 @@ async sub _start {
     my $error = $@;
     if ($pid) {
         delete $self->{children}{$pid};
-        kill KILL => $pid unless $ok;
+        kill KILL => -$pid unless $ok;
         waitpid $pid, 0;
     }
     $self->{running}--;
@@ -63,19 +62,19 @@ async sub _start {
     return @result;
 }
 
+# To the end of the pipe. A process that is too slow is killed, which ends the pipe as well.
 async sub _frame {
     my ($self, $pid, $reader) = @_;
     require Future::IO;
-    my $bytes = '';
-    my $late = Future::IO->sleep($self->{timeout})->then(sub {
-        Future->fail("Blocking work took longer than $self->{timeout} seconds\n", 'timeout');
-    });
+    my ($bytes, $late) = ('', 0);
+    my $timer = Future::IO->sleep($self->{timeout})->on_done(sub { $late = 1; kill KILL => -$pid });
     while (1) {
-        my $chunk = await Future->wait_any(Future::IO->sysread($reader, 65536), $late->without_cancel);
+        my $chunk = await Future::IO->sysread($reader, 65536);
         last unless defined $chunk && length $chunk;
         $bytes .= $chunk;
     }
-    $late->cancel unless $late->is_ready;
+    $timer->cancel unless $timer->is_ready;
+    die "Blocking work took longer than $self->{timeout} seconds\n" if $late;
     return $bytes;
 }
 
@@ -85,6 +84,7 @@ sub _fork {
     my $pid = fork;
     die "Cannot fork for blocking work: $!\n" unless defined $pid;
     if (!$pid) {
+        setpgrp;    # what the code starts is ended with it
         eval { _child($reader, $writer, $code, @args) };
         POSIX::_exit(1);
     }
@@ -124,7 +124,7 @@ sub _close_inherited {
 
 sub _portable_error {
     my ($error) = @_;
-    return $error if !ref $error || (blessed $error && eval { Storable::freeze(\$error); 1 } && !grep { ref eq 'CODE' } (eval { values %$error }));
+    return $error if !ref $error || eval { Storable::freeze([$error]); 1 };
     return "$error";
 }
 
@@ -147,7 +147,7 @@ sub stop {
     my ($self) = @_;
     $self->{stopped} = 1;
     $_->is_ready || $_->fail("The server's worker is stopping\n") for splice @{ $self->{queue} };
-    kill KILL => keys %{ $self->{children} } if %{ $self->{children} };
+    kill KILL => map { -$_ } keys %{ $self->{children} } if %{ $self->{children} };
     return;
 }
 
@@ -200,8 +200,8 @@ Calls that may wait, default 100. One more fails at once with C<Too much blockin
 
 =item timeout
 
-Seconds a call may run, default 30. Then its process is killed and the Future fails with C<Blocking work took longer than N seconds> and the category
-C<timeout>.
+Seconds a call may run, default 30. Then its process, and what that started, is killed and the Future fails with C<Blocking work took longer than N
+seconds>.
 
 =item min_workers, idle_timeout
 

@@ -153,6 +153,8 @@ attachment), C<chunk_size> (accepted for compatibility; the server chooses). Cro
 
 =head2 content_type, etag
 
+The type by extension or as given; the entity tag, from modification time and size.
+
 =head2 send
 
     my $future = $file->send($c);

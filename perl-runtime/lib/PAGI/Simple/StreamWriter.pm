@@ -137,6 +137,8 @@ I<future>. Ends the response; may be called again.
 
 =head2 is_closed, bytes_sent
 
+True after C<close>; bytes written so far.
+
 =head2 feeder
 
     my $callback = PAGI::Simple::StreamWriter->feeder($source, chunk_size => 65536, delay => 0);

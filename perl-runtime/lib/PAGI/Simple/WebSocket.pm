@@ -265,6 +265,8 @@ A Future. 1000 and C<''> by default.
 
 =head2 is_closed
 
+1 after the end, whoever ended it.
+
 =head2 join, leave, leave_all, rooms, in_room
 
     $ws->join('red')->leave('blue');
