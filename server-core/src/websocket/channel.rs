@@ -56,6 +56,7 @@ impl Channel {
             }
             if self.bytes >= config.receive_window {
                 self.paused = true;
+                self.session.reading_paused();
                 return Fed::Full;
             }
             if std::mem::take(&mut self.paused) {

@@ -27,6 +27,8 @@ pub struct Keepalive {
     next_ping: Option<Instant>,
     /// When the pong of the oldest unanswered ping is overdue.
     pong_until: Option<Instant>,
+    /// Nothing is read at the moment, so nobody can be missed.
+    is_deaf: bool,
 }
 
 impl Keepalive {
@@ -36,8 +38,9 @@ impl Keepalive {
     pub fn set(&mut self, interval: f64, timeout: Option<f64>, now: Instant) -> Result<(), String> {
         let interval = seconds("interval", interval)?;
         let timeout = timeout.map(|timeout| seconds("timeout", timeout)).transpose()?;
+        let is_deaf = self.is_deaf;
         *self = if interval.is_zero() {
-            Self::default()
+            Self { is_deaf, ..Self::default() }
         } else {
             let interval = interval.max(SHORTEST);
             Self {
@@ -45,6 +48,7 @@ impl Keepalive {
                 timeout: timeout.filter(|timeout| !timeout.is_zero()),
                 next_ping: now.checked_add(interval),
                 pong_until: None,
+                is_deaf,
             }
         };
         Ok(())
@@ -53,12 +57,12 @@ impl Keepalive {
     /// When [`Keepalive::due`] has to be asked next; `None` when it need not be.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        [self.next_ping, self.pong_until].into_iter().flatten().min()
+        [self.next_ping, self.pong_until.filter(|_| !self.is_deaf)].into_iter().flatten().min()
     }
 
     /// What is due; a ping that is due counts as sent now.
     pub fn due(&mut self, now: Instant) -> Due {
-        if self.pong_until.is_some_and(|until| now >= until) {
+        if !self.is_deaf && self.pong_until.is_some_and(|until| now >= until) {
             return Due::PongMissing;
         }
         if self.next_ping.is_none_or(|ping| now < ping) {
@@ -77,9 +81,15 @@ impl Keepalive {
         self.pong_until = None;
     }
 
-    /// Reading was paused until now because the application is slow: a pong that waits in the socket is not missing,
-    /// so its time starts again.
+    /// Reading pauses because the application is slow. A pong that waits in the socket is not missing (WS-36 looks for
+    /// dead peers): until [`Keepalive::reading_again`] nobody is missed.
+    pub fn reading_paused(&mut self) {
+        self.is_deaf = true;
+    }
+
+    /// Reading goes on; the time of an unanswered ping starts again.
     pub fn reading_again(&mut self, now: Instant) {
+        self.is_deaf = false;
         if let (Some(_), Some(timeout)) = (self.pong_until, self.timeout) {
             self.pong_until = now.checked_add(timeout);
         }
@@ -170,6 +180,9 @@ mod tests {
         keepalive.reading_again(start);
         assert_eq!(keepalive.deadline(), Some(after(start, 1.0)), "no ping is unanswered yet");
         assert_eq!(keepalive.due(after(start, 1.0)), Due::Ping);
+        keepalive.reading_paused();
+        assert_eq!(keepalive.due(after(start, 10.0)), Due::Ping);
+        assert_eq!(keepalive.deadline(), Some(after(start, 11.0)), "the next ping, and no missing pong");
         keepalive.reading_again(after(start, 50.0));
         assert_eq!(keepalive.due(after(start, 51.0)), Due::Ping);
         assert_eq!(keepalive.due(after(start, 52.0)), Due::PongMissing);

@@ -168,7 +168,12 @@ impl Session {
         self.over(end, true);
     }
 
-    /// Reading was paused until now because the application is slow; see [`Keepalive::reading_again`].
+    /// Reading pauses because the application is slow; see [`Keepalive::reading_paused`].
+    pub fn reading_paused(&mut self) {
+        self.keepalive.reading_paused();
+    }
+
+    /// Reading goes on; see [`Keepalive::reading_again`].
     pub fn reading_again(&mut self, now: Instant) {
         self.keepalive.reading_again(now);
     }
@@ -201,12 +206,11 @@ impl Session {
     /// `websocket.keepalive`, in seconds (WS-34 to WS-37). The error is the sentence that fails the send.
     pub fn keepalive(&mut self, interval: f64, timeout: Option<f64>, now: Instant) -> Result<(), String> {
         // Checked in every phase, so that a wrong event fails whether or not the peer is still there.
-        let mut next = Keepalive::default();
-        next.set(interval, timeout, now)?;
         if self.phase == Phase::Open {
-            self.keepalive = next;
+            self.keepalive.set(interval, timeout, now)
+        } else {
+            Keepalive::default().set(interval, timeout, now)
         }
-        Ok(())
     }
 
     // ---- from the server ------------------------------------------------------------------------------------------------
