@@ -239,6 +239,10 @@ each_backend("$FindBin::Bin/apps/proxy.pl", sub ($client, $backend) {
     $client->sse('/up/events', sub ($sse) {
         is [@{ $sse->receive_event(timeout => 3) }{qw(event id data)}], ['tick', 7, "one\nt\xe9o"], 'event stream';
     }) if $backend eq 'server';
+    for my $try (1 .. 3) {
+        is $client->post('/up/full', body => 'x' x 9_000_000)->status, 413, 'refused while the upload waits for room';
+        like $client->get('/up/number')->content, qr/\Aconnection \d+\z/, 'and the next request is served';
+    }
     # the process logs the next two, as it should
     local $SIG{__WARN__} = sub ($text) { warn $text unless $text =~ /\APAGI::App::Proxy: / };
     is $client->get('/up/silent')->status, 504, 'silence';

@@ -113,6 +113,8 @@ sub do_once        { reply(200, "connection $number"); return 0 }
 sub do_number      { return reply(200, "connection $number") }
 sub do_finish      { reply(200, "connection $number", 'Connection: close'); return 0 }
 sub do_early       { reply(413, 'too much', 'Connection: close'); shutdown $socket, 1; 1 while $in = '', fill(); return 0 }
+# Refuses when everything between here and the client is full.
+sub do_full        { select undef, undef, undef, 0.3; reply(413, 'full', 'Connection: close'); return 0 }
 sub do_garbage     { out("SSH-2.0-OpenSSH\r\n\r\n"); return 0 }
 sub do_empty       { return 0 }
 sub do_half_head   { out("HTTP/1.1 200 OK\r\nContent-"); return 0 }
