@@ -422,3 +422,41 @@ fn shut_1_shut_2_rsn_1_graceful_shutdown_of_live_scopes() {
     idle.read_to_end();
     assert!(lab.server.wait_for_exit().success(), "{}", lab.server.log());
 }
+
+#[test]
+fn conn_23_on_complete_registered_after_completion_runs_at_once() {
+    let lab = Lab::new(
+        r#"my $kept;
+        route '/keep' => async sub ($scope, $receive, $send) {
+            $kept = $scope->{'pagi.connection'};
+            await answer($send, 200, 'kept');
+        };
+        route '/late' => async sub ($scope, $receive, $send) {
+            my $called = 'not called';
+            $kept->on_complete(sub { $called = 'called' });
+            await answer($send, 200, $called);
+        };"#,
+    );
+    lab.get("/keep");
+    assert_eq!(lab.get("/late").text(), "called");
+}
+
+#[test]
+fn conn_6_a_request_that_ended_before_its_application_was_called() {
+    let lab = Lab::with(
+        r#"route '/' => async sub ($scope, $receive, $send) {
+            my $connection = $scope->{'pagi.connection'};
+            $connection->on_disconnect(sub ($reason) { note("callback $reason") });
+            $connection->disconnect_future->on_done(sub ($reason) { note("future $reason") });
+            await Future::IO->sleep(30);
+        };"#,
+        &["--max-body-size", "10"],
+    );
+    let chunked = request("POST", "/", "Transfer-Encoding: chunked\r\n");
+    for (body, reason) in [("5\r\nhelloXX", "protocol_error"), ("5\r\nhello\r\n6\r\nworld!\r\n", "body_too_large")] {
+        let mut raw = lab.connect();
+        raw.send(chunked.clone() + body);
+        lab.wait_for_note(&format!("callback {reason}"));
+        lab.wait_for_note(&format!("future {reason}"));
+    }
+}

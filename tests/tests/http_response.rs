@@ -783,7 +783,7 @@ fn amb_17_empty_body_events_write_nothing() {
 }
 
 #[test]
-fn ext_1_ext_2_ext_3_ext_4_ext_5_fullflush_only_when_advertised() {
+fn scope_5_ext_1_ext_2_ext_3_ext_4_ext_5_fullflush_only_when_advertised() {
     let handlers = r#"route '/' => async sub ($scope, $receive, $send) {
         my $extensions = $scope->{extensions};
         my $keys = join ',', map { "$_=" . ref $extensions->{$_} } sort keys %$extensions;

@@ -321,10 +321,10 @@ fn mid_3_late_calls_are_harmless() {
             await answer($send, 200, "$event->{type} " . join ' ', map { s/:.*//sr } $sent, $bogus);
         };"#,
     );
-    // While the first connection is open a late send is out of sequence (AMB-10); once it is closed nothing is.
     let mut raw = lab.connect();
     raw.send(get_and_close("/first"));
     raw.read_to_end();
+    drop(raw);
     let text = lab.get("/second").text().to_owned();
     assert!(text.starts_with("http.disconnect "), "{text}");
     assert_eq!(lab.get("/first").text(), "first");
@@ -495,6 +495,71 @@ fn app_8_app_9_resp_1_srv_10_odd_returns_and_exceptions_give_500() {
     for text in ["a plain death", "an async death", "a failed future", "did not return a Future"] {
         assert!(lab.server.has_said(text), "{text:?} is not in the log");
     }
+}
+
+#[test]
+fn app_10_pending_calls_are_kept_alive() {
+    let lab = Lab::new(
+        r#"route '/slow' => async sub ($scope, $receive, $send) {
+            # Nothing but the server and the timer knows of this call.
+            undef $scope;
+            undef $receive;
+            await Future::IO->sleep(0.1);
+            my @garbage = map { Future->new } 1 .. 100;
+            await answer($send, 200, 'awake');
+        };"#,
+    );
+    let mut raws: Vec<Raw> = (0..50).map(|_| lab.connect()).collect();
+    for raw in &mut raws {
+        raw.send(get("/slow"));
+    }
+    for raw in &mut raws {
+        assert_eq!(raw.response("GET").text(), "awake");
+    }
+    assert!(!lab.server.log().contains("lost its returning future"), "{}", lab.server.log());
+}
+
+#[test]
+fn app_10_ver_5_ver_6_amb_19_data_3_the_lifespan_call() {
+    let setup = pagi_tests::server::Setup::perl(
+        r#"use strict; use warnings; use Future::AsyncAwait; use Future::IO;
+        my ($ticks, $versions) = (0, '');
+        async sub tick { while (1) { await Future::IO->sleep(0.01); $ticks++ } }
+        async sub lifespan {
+            my ($scope, $receive, $send) = @_;
+            $versions = join ' ', map { "$_=" . ($scope->{pagi}{$_} // 'undef') } sort keys %{ $scope->{pagi} };
+            await $receive->();
+            my $ticker = tick();
+            await $send->({ type => 'lifespan.startup.complete' });
+            await $receive->();
+            await $send->({ type => 'lifespan.shutdown.complete' });
+        }
+        async sub answer {
+            my ($send) = @_;
+            await $send->({ type => 'http.response.start', status => 200 });
+            await $send->({ type => 'http.response.body', body => "$ticks $versions" });
+        }
+        sub {
+            my ($scope, $receive, $send) = @_;
+            return $scope->{type} eq 'lifespan' ? lifespan($scope, $receive, $send) : answer($send);
+        };"#,
+    );
+    let server = setup.start();
+    let text = || {
+        let mut raw = Raw::connect(server.address());
+        raw.send(get_and_close("/"));
+        raw.response("GET").text().to_owned()
+    };
+    let ticks = || text().split(' ').next().unwrap().parse::<u32>().unwrap();
+    pagi_tests::patience::await_that("the ticker ticks", || ticks() > 2);
+    let before = ticks();
+    pagi_tests::patience::await_that("it goes on", || ticks() > before + 2);
+    let text = text();
+    assert!(
+        text.contains("is_worker=0 spec_version=0.3 version=0.5 worker_num=undef")
+            || text.ends_with("is_worker=0 spec_version=0.3 version=0.5"),
+        "{text}"
+    );
 }
 
 #[test]
