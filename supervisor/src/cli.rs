@@ -246,7 +246,7 @@ pub struct HttpOptions {
     #[arg(long, default_value = "6", value_parser = parse_level, value_name = "LEVEL")]
     pub ws_compression_level: u32,
     /// Smallest WebSocket message in bytes that is compressed
-    #[arg(long, default_value = "256", value_parser = parse_count::<usize>, value_name = "BYTES")]
+    #[arg(long, default_value = "128", value_parser = parse_count::<usize>, value_name = "BYTES")]
     pub ws_compression_min_size: usize,
     /// Answer clients that shut down their sending side early
     #[arg(long)]
