@@ -998,6 +998,7 @@ static XSPROTO(xs_loop)
 
 static Sighandler3_t perl_csighandler3;
 static Sighandler1_t perl_csighandler1;
+static Sighandler_t perl_csighandler;
 
 /* The runtime swallows EINTR, so a Perl signal has to wake the loop by itself. */
 static void wake_loop(void)
@@ -1022,6 +1023,21 @@ static void waking_handler1(int sig)
     perl_csighandler1(sig);
     wake_loop();
 }
+
+/* The one that assignments to %SIG install. */
+#ifdef PERL_USE_3ARG_SIGHANDLER
+static void waking_handler(int sig, Siginfo_t *info, void *context)
+{
+    perl_csighandler(sig, info, context);
+    wake_loop();
+}
+#else
+static void waking_handler(int sig)
+{
+    perl_csighandler(sig);
+    wake_loop();
+}
+#endif
 
 void pagi_set_wake_fd(int fd) { wake_fd = fd; }
 
@@ -1128,6 +1144,8 @@ int pagi_perl_start(void)
     intern();
     perl_csighandler3 = PL_csighandler3p;
     perl_csighandler1 = PL_csighandler1p;
+    perl_csighandler = PL_csighandlerp;
+    PL_csighandlerp = waking_handler;
     PL_csighandler3p = waking_handler3;
     PL_csighandler1p = waking_handler1;
     return 0;

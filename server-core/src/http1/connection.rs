@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant, SystemTime};
 use std::{cmp, io};
@@ -67,6 +67,17 @@ pub(super) struct Connection<'w, T> {
     pub(super) timer: Timer,
     quiet_since: Instant,
     drain_since: Option<Instant>,
+    /// The last exchange, if its application still holds on to it when the connection ends.
+    last: Weak<Exchange>,
+}
+
+impl<T> Drop for Connection<'_, T> {
+    /// From now on sends of a finished exchange are no-ops, not out of sequence (SEND-8, AMB-10).
+    fn drop(&mut self) {
+        if let Some(exchange) = self.last.upgrade() {
+            exchange.disconnected(Reason::ClientClosed);
+        }
+    }
 }
 
 enum Next {
@@ -94,6 +105,7 @@ impl<'w, T: Transport> Connection<'w, T> {
             timer: Timer::default(),
             quiet_since: worker.now(),
             drain_since: None,
+            last: Weak::new(),
         }
     }
 
@@ -195,6 +207,7 @@ impl<'w, T: Transport> Connection<'w, T> {
             _ => false,
         };
         self.count(&exchange, refused);
+        self.last = Rc::downgrade(&exchange);
         match after {
             After::NextRequest if body.is_done() => After::NextRequest,
             // A client that was never told to continue may or may not send its body: nobody can tell (HTTP-6).
