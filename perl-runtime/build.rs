@@ -18,7 +18,13 @@ fn main() {
         build.flag(flag);
     }
     // The Perl headers are full of what -Wextra dislikes.
-    build.file("shim/bridge.c").warnings(false).flag("-Wall").flag("-Wno-unused-value").compile("pagi_bridge");
+    build
+        .file("shim/bridge.c")
+        .file("shim/stack.c")
+        .warnings(false)
+        .flag("-Wall")
+        .flag("-Wno-unused-value")
+        .compile("pagi_bridge");
 
     for flag in embed("ldopts").split_whitespace() {
         if let Some(library) = flag.strip_prefix("-l") {

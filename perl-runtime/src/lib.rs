@@ -20,5 +20,6 @@ mod worker;
 mod worker_api;
 
 pub use interpreter::{Application, Interpreter};
+pub use perl::stack::install as install_stack_signal;
 pub use serve::serve;
 pub use worker_api::{AppSource, AppSpec, Command, Host, LifespanMode, WorkerExit, WorkerOptions};

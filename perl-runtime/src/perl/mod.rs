@@ -17,4 +17,5 @@ pub(crate) mod future;
 pub(crate) mod handles;
 pub(crate) mod interpreter;
 pub(crate) mod scope;
+pub(crate) mod stack;
 pub(crate) mod value;
