@@ -4,6 +4,7 @@ use strict;
 use warnings;
 
 use Carp qw(croak);
+use Future;
 use Future::AsyncAwait;
 use PAGI::App::Support::Answer qw(unsupported);
 use PAGI::App::Support::Spool;
@@ -23,22 +24,37 @@ sub to_app {
     return sub {
         my ($scope, $receive, $send) = @_;
         return unsupported($scope) if ($scope->{type} // '') ne 'http';
-        return _serve($scope, $receive, $send, $psgi_app, $harakiri);
+        # Most requests come with all of their body in the first event.
+        my $received = $receive->();
+        my $event = $received->is_done ? $received->get : undef;
+        return _call($scope, $send, \($event->{body} // ''), $psgi_app, $harakiri)
+            if $event && $event->{type} eq 'http.request' && !$event->{more};
+        return _spooled($scope, $receive, $received, $send, $psgi_app, $harakiri);
     };
 }
 
-async sub _serve {
-    my ($scope, $receive, $send, $psgi_app, $harakiri) = @_;
+async sub _spooled {
+    my ($scope, $receive, $received, $send, $psgi_app, $harakiri) = @_;
     my $spool = PAGI::App::Support::Spool->new;
-    await $spool->fill($receive) or return;
+    await $spool->fill($receive, $received) or return;
+    return await _call($scope, $send, $spool, $psgi_app, $harakiri);
+}
 
-    my $env = environment($scope, $spool->handle, $spool->length, 'psgix.harakiri' => $harakiri ? 1 : 0);
-    my $response = PAGI::App::WrapPSGI::Response->new($send);
-    my $ok = eval { await $response->send($psgi_app->($env)); 1 };
-    my $error = $@;
-    _clean_up($env, $harakiri);
-    die $error unless $ok;
-    return;
+# $body: a spool, or a reference to the bytes
+sub _call {
+    my ($scope, $send, $body, $psgi_app, $harakiri) = @_;
+    my ($input, $length);
+    if (ref $body eq 'SCALAR') {
+        open $input, '<', $body or return Future->fail("Cannot open a handle in memory: $!\n");
+        $length = length $$body;
+    }
+    else {
+        ($input, $length) = ($body->handle, $body->length);
+    }
+    my $env = environment($scope, $input, $length, $harakiri ? ('psgix.harakiri' => 1) : ());
+    my $sent = eval { PAGI::App::WrapPSGI::Response->new($send)->send($psgi_app->($env)) } || Future->fail($@);
+    # No Future of its own for what comes after: the clean-up is the first to hear of the end.
+    return $sent->on_ready(sub { _clean_up($env, $harakiri) });
 }
 
 # After the response, as the PSGI extensions say: the client has all it gets.

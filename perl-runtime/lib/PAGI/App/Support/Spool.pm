@@ -16,9 +16,10 @@ sub length { $_[0]{length} }
 
 # True when the body was read to its end, false when the client went away before.
 async sub fill {
-    my ($self, $receive) = @_;
+    my ($self, $receive, $next) = @_;
     while (1) {
-        my $event = await $receive->();
+        my $event = await($next || $receive->());
+        undef $next;
         return 0 if $event->{type} eq 'http.disconnect';
         return 1 if $event->{type} ne 'http.request';
         $self->_add($event->{body}) if defined $event->{body};
@@ -94,9 +95,9 @@ PAGI::App::Support::Spool - a request body, in memory or in a temporary file
 
 C<in_memory> is the number of bytes kept in memory, default 65536; a longer body is in a temporary file without a name.
 
-=head2 fill($receive)
+=head2 fill($receive, $first)
 
-Reads the C<http.request> events. A Future of 1, or of 0 when the client went away before the end. It fails when the temporary file
+Reads the C<http.request> events; C<$first> is the Future of the first one if that was asked for already. A Future of 1, or of 0 when the client went away before the end. It fails when the temporary file
 cannot be written.
 
 =head2 length

@@ -8,27 +8,36 @@ use IO::Handle ();
 
 our @EXPORT_OK = qw(environment request_environment);
 
+my $ERRORS = \*STDERR;
+my $LOGGER = sub { $ERRORS->print("[$_[0]{level}] $_[0]{message}\n") };
+
+# Header names as keys. The names come from clients, so there is an end to remembering them.
+my %KEY = ('content-type' => 'CONTENT_TYPE', 'content-length' => 'CONTENT_LENGTH', 'transfer-encoding' => '');
+my $REMEMBERED = 500;
+
 sub environment {
     my ($scope, $input, $length, %more) = @_;
     my $env = request_environment($scope, $length);
-    my $errors = \*STDERR;
-    $env->{'psgi.version'}       = [1, 1];
-    $env->{'psgi.url_scheme'}    = $scope->{scheme} // 'http';
-    $env->{'psgi.input'}         = $input;
-    $env->{'psgi.errors'}        = $errors;
-    $env->{'psgi.multithread'}   = 0;
-    $env->{'psgi.multiprocess'}  = 0;
-    $env->{'psgi.run_once'}      = 0;
-    $env->{'psgi.streaming'}     = 1;
-    $env->{'psgi.nonblocking'}   = 1;
-    $env->{'psgix.input.buffered'}   = 1;
-    $env->{'psgix.cleanup'}          = 1;
+    @$env{qw(psgi.multithread psgi.multiprocess psgi.run_once psgix.harakiri)} = (0, 0, 0, 0);
+    @$env{qw(psgi.streaming psgi.nonblocking psgix.input.buffered psgix.cleanup)} = (1, 1, 1, 1);
+    $env->{'psgi.version'}           = [1, 1];
+    $env->{'psgi.url_scheme'}        = $scope->{scheme} // 'http';
+    $env->{'psgi.input'}             = $input;
+    $env->{'psgi.errors'}            = $ERRORS;
     $env->{'psgix.cleanup.handlers'} = [];
-    $env->{'psgix.harakiri'}         = 0;
-    $env->{'psgix.logger'}           = sub { $errors->print("[$_[0]{level}] $_[0]{message}\n") };
+    $env->{'psgix.logger'}           = $LOGGER;
     $env->{'psgix.io'} = $scope->{'psgix.io'} if defined $scope->{'psgix.io'};
-    @$env{ keys %more } = values %more;
+    @$env{ keys %more } = values %more if %more;
     return $env;
+}
+
+sub _key {
+    my ($name) = @_;
+    my $lower = lc $name;
+    return $KEY{$lower} if defined $KEY{$lower};
+    (my $key = 'HTTP_' . uc $name) =~ tr/-/_/;
+    $KEY{$lower} = $key if keys %KEY < $REMEMBERED;
+    return $key;
 }
 
 # What CGI and PSGI have in common.
@@ -48,9 +57,8 @@ sub request_environment {
     @$env{qw(REMOTE_ADDR REMOTE_PORT)} = @{ $scope->{client} } if $scope->{client};
 
     for my $header (@{ $scope->{headers} || [] }) {
-        (my $key = uc $header->[0]) =~ tr/-/_/;
-        next if $key eq 'TRANSFER_ENCODING';    # undone already; it contradicts CONTENT_LENGTH (RFC 9112 6.3)
-        $key = "HTTP_$key" unless $key eq 'CONTENT_TYPE' || $key eq 'CONTENT_LENGTH';
+        my $key = $KEY{ $header->[0] } // _key($header->[0]);
+        next unless length $key;    # transfer-encoding: undone already, it contradicts CONTENT_LENGTH (RFC 9112 6.3)
         $env->{$key} = !defined $env->{$key} || $key eq 'CONTENT_LENGTH' ? $header->[1]
             : $env->{$key} . ($key eq 'HTTP_COOKIE' ? '; ' : ', ') . $header->[1];
     }
