@@ -220,6 +220,28 @@ fn send_11_events_out_of_order() {
 }
 
 #[test]
+fn an_application_that_never_answers() {
+    let text = sometimes(
+        "note('waits');
+        $scope->{'pagi.connection'}->on_disconnect(sub ($reason) { note($reason) });
+        await Future->new;",
+    );
+    let server = Setup::perl(&text).args(["--request-timeout", "0.5"]).start();
+    let received = ask(&server);
+    assert!(received.is_empty(), "{:?}", received.escape_ascii().to_string());
+    server.wait_for_text("notes", "client_timeout");
+    assert!(server.has_said("Request stall timeout (0.5s) - closing connection"), "{}", server.log());
+    // Without that option it may wait; the client's leaving is noticed.
+    let server = Setup::perl(&text).start();
+    let mut victim = Raw::connect(server.address());
+    victim.send("GET /bad HTTP/1.1\r\nHost: x\r\n\r\n");
+    server.wait_for_text("notes", "waits");
+    check_bystander(&mut bystander(&server), &server);
+    drop(victim);
+    server.wait_for_text("notes", "client_closed");
+}
+
+#[test]
 fn globals_of_perl_do_not_leak_into_the_server() {
     let text = sometimes(
         "$/ = undef; $, = 'X'; $\\ = 'Y'; $\" = 'Z'; $; = 'W'; $_ = 'topic'; $@ = 'stale'; $! = 5; $? = 256;
@@ -280,6 +302,53 @@ fn emb_3_exit_ends_one_worker_and_it_is_replaced() {
 }
 
 // fork
+
+#[test]
+fn a_forked_child_that_exits_does_not_hurt_the_parent() {
+    for child in ["exit 0", "require POSIX; POSIX::_exit(0)", "exec 'true'", "kill KILL => $$", "die 'in the child'"] {
+        let text = sometimes(&format!(
+            "my $pid = fork // die 'no fork';
+            if (!$pid) {{ {child} }}
+            await Future::IO->waitpid($pid);
+            await answer($send, \"fine $$\");"
+        ));
+        for workers in [0, 2] {
+            let mut server = Setup::perl(&text).workers(workers).start();
+            let mut other = bystander(&server);
+            for _ in 0..3 {
+                let response = load::get(server.address(), "/bad").unwrap_or_else(|error| panic!("{child}: {error}"));
+                assert_eq!(response.status, 200, "{child}: {}", server.log());
+                check_bystander(&mut other, &server);
+            }
+            assert!(server.stop().success(), "{child}: {}", server.log());
+            assert!(!server.has_said("fatal runtime error"), "{child}: {}", server.log());
+        }
+    }
+}
+
+#[test]
+fn a_forked_child_that_returns_from_the_handler_does_not_answer() {
+    let text = sometimes(
+        "my $pid = fork // die 'no fork';
+        if (!$pid) { await answer($send, 'from the child'); return }
+        await Future::IO->waitpid($pid);
+        note('child is gone');
+        await answer($send, \"fine $$\");",
+    );
+    for workers in [0, 2] {
+        let mut server = Setup::perl(&text).workers(workers).start();
+        let mut other = bystander(&server);
+        for _ in 0..3 {
+            let response = load::get(server.address(), "/bad").expect("an answer");
+            assert!(response.text().starts_with("fine "), "{response:?}");
+            check_bystander(&mut other, &server);
+        }
+        assert_eq!(server.output("notes").lines().count(), 3);
+        assert!(server.stop().success(), "{}", server.log());
+        assert!(!server.has_processes());
+        assert!(!server.has_said("fatal runtime error"), "{}", server.log());
+    }
+}
 
 #[test]
 fn a_forked_child_that_lives_on_does_not_keep_connections_open() {

@@ -453,6 +453,20 @@ fn bind_3_signal_handlers_of_the_application_run_while_it_is_idle() {
 }
 
 #[test]
+fn bind_3_a_signal_handler_that_dies_is_reported() {
+    let text = app::handler("await answer($send, $$);")
+        .replace("\\&application;", "$SIG{WINCH} = sub { die 'in a signal handler' }; \\&application;");
+    for workers in [0, 2] {
+        let server = Setup::perl(&text).workers(workers).start();
+        let pid: i32 = get(&server, "/").text().parse().expect("a process id");
+        kill(Pid::from_raw(pid), Signal::SIGWINCH).expect("it lives");
+        server.wait_for_log("in a signal handler");
+        assert!(Process::find(Pid::from_raw(pid)).is_some());
+        get(&server, "/");
+    }
+}
+
+#[test]
 fn bind_3_alarm_interrupts_a_blocking_call_in_a_handler() {
     for server in both(
         "my $text = eval {

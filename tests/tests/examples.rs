@@ -15,12 +15,19 @@ fn try_example(name: &str, environment: &[(&str, &str)], check: impl Fn(&Server)
             setup = setup.env(variable, value);
         }
         let mut server = setup.start();
+        wait_for_workers(&server, workers);
         check(&server);
         assert!(server.stop().success(), "{name} with {workers} workers");
         let log = server.log();
         for word in [" ERROR ", "Use of uninitialized", "lost its returning future"] {
             assert!(!log.contains(word), "{name} with {workers} workers:\n{log}");
         }
+    }
+}
+
+fn wait_for_workers(server: &Server, workers: u32) {
+    if workers > 1 {
+        (1..=workers).for_each(|number| server.wait_for_log(&format!("Worker {number} (")));
     }
 }
 
@@ -82,9 +89,7 @@ fn lifespan_state() {
             let expected = if workers == 1 { format!("request {number} of worker ") } else { "request ".to_owned() };
             assert!(answer.text().starts_with(&expected), "{answer:?}");
         }
-        if workers > 1 {
-            (1..=workers).for_each(|number| server.wait_for_log(&format!("Worker {number} (")));
-        }
+        wait_for_workers(&server, workers);
         assert!(server.stop().success());
         let log = server.log();
         let served =
