@@ -81,6 +81,13 @@ pub enum Event {
         /// Which.
         id: WorkerId,
     },
+    /// A worker uses more memory than `--max-worker-rss` allows.
+    WorkerTooBig {
+        /// Which.
+        id: WorkerId,
+        /// Resident memory in bytes.
+        bytes: u64,
+    },
     /// A worker finishes its connections, whoever asked for it.
     WorkerDraining {
         /// Which.

@@ -8,28 +8,31 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
 use crate::bundle::{self, Role};
-use crate::control::{self, Question};
+use crate::control::verb::Verb;
+use crate::control::{self, Outcome, Question};
+use crate::errand::{Errands, Goal};
 use crate::event::{Ending, Event};
 use crate::heartbeat::Patience;
 use crate::messages::{FromMold, FromWorker, Order, ToMold, ToWorker, WorkerId};
 use crate::peer::{Heard, Peer};
-use crate::policy::{self, Action, Grounds, Limits, Outcome};
+use crate::policy::{self, Action, Grounds};
 use crate::process::title;
 use crate::readiness::{self, Readiness};
 use crate::report::About;
-use crate::roster::{Mold, Roster, Stage, Stop};
+use crate::roster::{Mold, Roster, Stage, Stop, Worker};
 use crate::scoreboard::Scoreboard;
 use crate::settings::Settings;
 use crate::signals::{self, Request, Signals};
 use crate::sockets::Sockets;
-use crate::{channel, children, exit, log, queues};
+use crate::{channel, children, exit, log, memory, queues};
 
-/// Slots beyond one per worker, for replacements that start while their predecessors finish.
-const SPARE_SLOTS: usize = 64;
+/// Most worker processes at a time, those that finish their last connections included. The scoreboard is made once;
+/// what is never used of it costs no memory.
+const SLOTS: usize = 4096;
 
 /// Supervises until the server has stopped, and returns the status to exit with.
 pub fn run(settings: Settings, sockets: Sockets, control: Option<control::Socket>, readiness: Readiness) -> i32 {
@@ -44,11 +47,11 @@ pub fn run(settings: Settings, sockets: Sockets, control: Option<control::Socket
     }
 }
 
-fn farewell(outcome: &Outcome) -> i32 {
+fn farewell(outcome: &policy::Outcome) -> i32 {
     match outcome {
-        Outcome::Stopped => return exit::STOPPED,
-        Outcome::LoadFailed(message) => log::tell(message),
-        Outcome::NoWorkerStarted => log::tell("All workers failed to start; no workers remain"),
+        policy::Outcome::Stopped => return exit::STOPPED,
+        policy::Outcome::LoadFailed(message) => log::tell(message),
+        policy::Outcome::NoWorkerStarted => log::tell("All workers failed to start; no workers remain"),
     }
     exit::FAILED
 }
@@ -58,14 +61,13 @@ fn start(
     sockets: Sockets,
     control: Option<control::Socket>,
     readiness: Readiness,
-) -> io::Result<Outcome> {
+) -> io::Result<policy::Outcome> {
     // Workers are forked by the mold by way of a process that ends at once: this makes them our children.
     nix::sys::prctl::set_child_subreaper(true)?;
     signals::install_stop()?;
     signals::install_children()?;
     let kept_signals = signals::keep()?;
-    let workers = usize::try_from(settings.processes.workers).map_err(io::Error::other)?;
-    let scoreboard = Scoreboard::create(workers * 2 + SPARE_SLOTS)?;
+    let scoreboard = Scoreboard::create(SLOTS)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
         let (notices, inbox) = mpsc::unbounded_channel();
@@ -78,8 +80,11 @@ fn start(
         }
         let about =
             About { listening: sockets.addresses().map(ToString::to_string).collect(), started: Instant::now() };
+        let mut roster = Roster::new(settings.processes.workers, !settings.processes.no_preload, Instant::now());
+        roster.room = SLOTS;
         let master = Master {
-            roster: Roster::new(settings.processes.workers, !settings.processes.no_preload, Instant::now()),
+            roster,
+            errands: Errands::default(),
             patience: Patience::new(settings.processes.heartbeat_timeout, settings.startup_timeout),
             settings,
             about,
@@ -117,6 +122,8 @@ struct Master {
     sockets: Option<Sockets>,
     scoreboard: Scoreboard,
     roster: Roster,
+    /// Users who wait.
+    errands: Errands,
     molds: BTreeMap<u32, MoldProcess>,
     workers: BTreeMap<WorkerId, Peer>,
     /// Children that ended before the mold told whose they are.
@@ -133,7 +140,7 @@ impl Master {
         mut self,
         mut inbox: mpsc::UnboundedReceiver<Notice>,
         mut signals: Signals,
-    ) -> io::Result<Outcome> {
+    ) -> io::Result<policy::Outcome> {
         let mut pulse = tokio::time::interval(self.patience.pulse());
         pulse.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
@@ -150,25 +157,31 @@ impl Master {
             tokio::select! {
                 Some(notice) = inbox.recv() => self.take_notice(notice),
                 request = signals.next() => self.take_signal(request),
-                _ = pulse.tick() => self.check_heartbeats(),
+                _ = pulse.tick() => self.check_health(),
                 () = alarm => {}
             }
         }
     }
 
     /// Does everything that is due. Returns when to look again, or how the server ended.
-    fn carry_out(&mut self) -> Result<Option<Instant>, Outcome> {
-        let limits = Limits { shutdown: self.settings.processes.shutdown_timeout };
+    fn carry_out(&mut self) -> Result<Option<Instant>, policy::Outcome> {
+        let limits = self.settings.limits();
         loop {
             let now = Instant::now();
             let plan = policy::plan(&self.roster, limits, now);
             if plan.actions.is_empty() {
+                self.errands.settle(&mut self.roster);
                 return Ok(plan.wake_at);
             }
             for action in plan.actions {
                 match action {
                     Action::StartMold { generation } => self.start_mold(generation, now),
-                    Action::Spawn { num } => self.spawn(num, now),
+                    Action::Spawn { num, generation } => self.spawn(num, generation, now),
+                    Action::Deal { workers } => self.deal(workers),
+                    Action::Retire(id, cause) => self.roster.note_retiring(id, cause),
+                    Action::Interrogate(id) => self.interrogate(id, now),
+                    Action::FinishReload => self.roster.note_reloaded(now),
+                    Action::RollBack(reason) => self.roster.roll_back(reason, now),
                     Action::Stop(id) => self.tell_worker(id, &ToWorker::Stop, Stage::Stopping, now),
                     Action::Hurry(id) => self.tell_worker(id, &ToWorker::Hurry, Stage::Hurrying, now),
                     Action::Kill(id, grounds) => self.kill(id, grounds, now),
@@ -187,7 +200,7 @@ impl Master {
             }
             Err(error) => {
                 tracing::error!("Cannot start the process that loads the application: {error}");
-                self.roster.note_mold_not_started(generation, now);
+                self.roster.note_mold_not_started(generation, &error.to_string(), now);
             }
         }
     }
@@ -204,14 +217,13 @@ impl Master {
         Ok(MoldProcess { pid, peer })
     }
 
-    fn spawn(&mut self, num: u32, now: Instant) {
-        // There are slots for twice as many workers as are wanted.
+    fn spawn(&mut self, num: u32, generation: u32, now: Instant) {
+        // The policy counts them.
         let Some(slot) = self.roster.free_slot(self.scoreboard.slots()) else { return };
-        let generation = self.roster.current;
         if let Some(slot) = self.scoreboard.slot(slot) {
             slot.assign(num, generation);
         }
-        let id = self.roster.note_requested(num, slot, now);
+        let id = self.roster.note_requested(num, generation, slot, now);
         let order = Order { id, num, generation, slot, accept: self.queues_for(num) };
         let event = match self.try_spawn(order) {
             Ok(Some(pid)) => Event::WorkerSpawned { id, pid: pid.as_raw() },
@@ -233,7 +245,7 @@ impl Master {
             let _ = notices.send(Notice::Worker { id, heard });
         })?;
         self.workers.insert(id, peer);
-        if self.roster.mold() == Mold::Unused {
+        if self.roster.mold_of(order.generation) == Mold::Unused {
             let title = format!("pagi-server: worker {} gen {}", order.num, order.generation);
             let queues = self.sockets.iter().flat_map(Sockets::queues);
             let role = Role::Worker(order);
@@ -247,7 +259,7 @@ impl Master {
     /// Indices of the listeners that a worker accepts from.
     fn queues_for(&self, num: u32) -> Vec<usize> {
         let position = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-        let (worker, workers) = (position(num.saturating_sub(1)), position(self.roster.target));
+        let (worker, workers) = (position(num.saturating_sub(1)), position(self.roster.spread));
         let mut first = 0;
         let mut accept = Vec::new();
         for group in self.sockets.iter().flat_map(Sockets::shape) {
@@ -255,6 +267,25 @@ impl Master {
             first += group;
         }
         accept
+    }
+
+    /// Tells everybody who serves, or is about to, which queues are theirs now.
+    fn deal(&mut self, workers: u32) {
+        self.roster.note_dealt(workers);
+        for (&id, worker) in self.roster.workers.iter().filter(|(_, worker)| worker.stage <= Stage::Ready) {
+            if let Some(peer) = self.workers.get(&id).filter(|_| worker.num <= workers) {
+                log_failure(peer.tell(&ToWorker::Accept(self.queues_for(worker.num)), None));
+            }
+        }
+    }
+
+    /// Its signal handler writes to the log, even while Perl blocks.
+    fn interrogate(&mut self, id: WorkerId, now: Instant) {
+        let Some(worker) = self.roster.workers.get(&id) else { return };
+        if let Some(pid) = worker.pid {
+            send(Pid::from_raw(pid), Signal::SIGUSR2);
+        }
+        self.roster.note_questioned(id, now);
     }
 
     fn tell_worker(&mut self, id: WorkerId, message: &ToWorker, stage: Stage, now: Instant) {
@@ -282,14 +313,14 @@ impl Master {
             }
             Grounds::TooSlow => tracing::warn!("Worker {} ({pid}) did not stop in time: killing it", worker.num),
         }
-        signal(Pid::from_raw(pid));
+        send(Pid::from_raw(pid), Signal::SIGKILL);
         self.roster.note_told(id, Stage::Killed, now);
     }
 
     fn dismiss_mold(&mut self, generation: u32) {
         if let Some(mold) = self.molds.get(&generation) {
             // It serves nobody and may be busy with loading: there is nothing to wait for.
-            signal(mold.pid);
+            send(mold.pid, Signal::SIGKILL);
         }
         self.roster.note_mold_leaving(generation);
     }
@@ -303,7 +334,74 @@ impl Master {
                 // Whoever asked may have gone.
                 let _ = answer.send(self.about.report(&self.roster, &self.scoreboard));
             }
+            Notice::Asked(Question::Verb(order, answer)) => self.obey(order, answer, now),
         }
+    }
+
+    fn obey(&mut self, order: Verb, answer: oneshot::Sender<Outcome>, now: Instant) {
+        let refusal = match order {
+            Verb::Stop | Verb::ReopenLogs => None,
+            _ if self.roster.stop != Stop::No => Some("The server is stopping".to_owned()),
+            _ if !self.roster.ever_ready => Some("The server is still starting; try again when it serves".to_owned()),
+            _ => None,
+        };
+        if let Some(sentence) = refusal {
+            tracing::warn!("{order:?} refused: {sentence}");
+            let _ = answer.send(Outcome::Refused(sentence));
+            return;
+        }
+        match order {
+            Verb::Reload => {
+                self.errands.add_reload(answer, self.roster.reload.is_some());
+                self.roster.request_reload(now);
+            }
+            Verb::Restart { worker } => match self.roster.request_restart(worker) {
+                ids if ids.is_empty() => {
+                    let whom =
+                        worker.map_or_else(|| "No worker serves".to_owned(), |num| format!("No worker {num} serves"));
+                    let _ = answer.send(Outcome::Refused(format!("{whom} that could be replaced")));
+                }
+                ids => self.errands.add(Goal::Replaced(ids), answer),
+            },
+            Verb::Drain { worker } => match self.roster.request_restart(Some(worker)).first() {
+                Some(&id) => self.errands.add(Goal::Drained(id), answer),
+                None => {
+                    let _ = answer.send(Outcome::Refused(format!("No worker {worker} serves that could be replaced")));
+                }
+            },
+            Verb::Scale { workers } => {
+                self.roster.request_scale(workers);
+                self.errands.add(Goal::Staffed, answer);
+            }
+            Verb::ReopenLogs => {
+                self.reopen_logs();
+                let _ = answer.send(Outcome::Done("Log files are reopened".to_owned()));
+            }
+            Verb::Stop => {
+                if self.roster.stop == Stop::No {
+                    self.stop(now);
+                }
+                let _ = answer.send(Outcome::Done("Stopping".to_owned()));
+            }
+        }
+    }
+
+    fn reopen_logs(&self) {
+        for peer in self.workers.values() {
+            log_failure(peer.tell(&ToWorker::ReopenLogs, None));
+        }
+        tracing::info!("Log files are reopened");
+    }
+
+    /// Stops, or stops faster.
+    fn stop(&mut self, now: Instant) {
+        if self.roster.stop == Stop::No {
+            tracing::info!("Stopping");
+            readiness::announce_stop();
+            // New connections are refused from now on instead of waiting for a server that goes away.
+            self.sockets = None;
+        }
+        self.roster.apply(Event::StopRequested, now);
     }
 
     fn hear_mold(&mut self, generation: u32, heard: Heard<FromMold>, now: Instant) {
@@ -381,25 +479,24 @@ impl Master {
     fn take_signal(&mut self, request: Request) {
         let now = Instant::now();
         match request {
-            Request::Stop => {
-                if self.roster.stop == Stop::No {
-                    tracing::info!("Stopping");
-                    readiness::announce_stop();
-                    // New connections are refused from now on instead of waiting for a server that goes away.
-                    self.sockets = None;
-                }
-                self.roster.apply(Event::StopRequested, now);
+            Request::Stop => self.stop(now),
+            Request::ReopenLogs => self.reopen_logs(),
+            Request::Reload => self.obey_signal(Verb::Reload, now),
+            Request::More => self.obey_signal(Verb::Scale { workers: self.roster.target.saturating_add(1) }, now),
+            Request::Fewer if self.roster.target <= 1 => {
+                tracing::warn!("Signal ignored: one worker is the least; stop the server with TERM");
             }
-            Request::ReopenLogs => {
-                for peer in self.workers.values() {
-                    log_failure(peer.tell(&ToWorker::ReopenLogs, None));
-                }
-                tracing::info!("Log files are reopened");
-            }
+            Request::Fewer => self.obey_signal(Verb::Scale { workers: self.roster.target - 1 }, now),
             Request::Reap => self.reap(now),
             Request::Unavailable(signal) => signals::log_unavailable(signal),
             Request::Nothing => {}
         }
+    }
+
+    /// As if asked through the control socket, but nobody waits for the outcome.
+    fn obey_signal(&mut self, order: Verb, now: Instant) {
+        let (answer, _) = oneshot::channel();
+        self.obey(order, answer, now);
     }
 
     /// Collects every child that ended: our own, and what applications left behind and the kernel gave to us.
@@ -441,17 +538,33 @@ impl Master {
         }
     }
 
-    fn check_heartbeats(&mut self) {
+    fn check_health(&mut self) {
         let now = Instant::now();
         for id in self.patience.lost(&self.roster, &self.scoreboard) {
             self.roster.apply(Event::HeartbeatLost { id }, now);
         }
+        self.check_memory(now);
+    }
+
+    fn check_memory(&mut self, now: Instant) {
+        let limit = self.settings.processes.max_worker_rss;
+        if limit == 0 {
+            return;
+        }
+        let resident = |(&id, worker): (&WorkerId, &Worker)| {
+            let serves = worker.stage == Stage::Ready && worker.due.is_none();
+            Some((id, memory::resident(worker.pid.filter(|_| serves)?)?))
+        };
+        let sizes: Vec<(WorkerId, u64)> = self.roster.workers.iter().filter_map(resident).collect();
+        for (id, bytes) in sizes.into_iter().filter(|&(_, bytes)| bytes > limit) {
+            self.roster.apply(Event::WorkerTooBig { id, bytes }, now);
+        }
     }
 }
 
-fn signal(pid: Pid) {
-    if let Err(error) = kill(pid, Signal::SIGKILL) {
-        tracing::debug!("Cannot kill process {pid}: {error}");
+fn send(pid: Pid, signal: Signal) {
+    if let Err(error) = kill(pid, signal) {
+        tracing::debug!("Cannot send {signal} to process {pid}: {error}");
     }
 }
 

@@ -34,7 +34,7 @@ pub fn run(inheritance: Inheritance, generation: u32) -> i32 {
             interpreter.after_fork();
             let Inheritance { settings, scoreboard, listeners, channel: the_molds, .. } = inheritance;
             drop(the_molds);
-            match Post::new(order, channel, &scoreboard) {
+            match Post::new(order, channel, scoreboard) {
                 Ok(post) => worker::run(interpreter, application, &settings, listeners, &post),
                 Err(message) => {
                     tracing::error!("{message}");

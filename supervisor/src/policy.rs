@@ -3,7 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::cause::Cause;
 use crate::messages::WorkerId;
+use crate::reload::{Phase, Reload};
 use crate::roster::{Mold, Roster, Stage, Stop, Worker};
 
 /// Something to do.
@@ -14,18 +16,33 @@ pub enum Action {
         /// For this generation.
         generation: u32,
     },
-    /// Make a worker of the current generation.
+    /// Make a worker.
     Spawn {
         /// With this number.
         num: u32,
+        /// Of this generation.
+        generation: u32,
     },
+    /// Deal the accept queues to so many workers.
+    Deal {
+        /// How many.
+        workers: u32,
+    },
+    /// Let a worker be replaced now.
+    Retire(WorkerId, Cause),
+    /// Make a worker say where it is stuck.
+    Interrogate(WorkerId),
+    /// The new code serves under every number.
+    FinishReload,
+    /// The new code does not get ready in time.
+    RollBack(String),
     /// Tell a worker to finish gracefully.
     Stop(WorkerId),
     /// Tell it to finish now.
     Hurry(WorkerId),
     /// Kill it.
     Kill(WorkerId, Grounds),
-    /// Let the mold go: the server stops.
+    /// Let the mold go: nobody needs it any more.
     DismissMold {
         /// Of this generation.
         generation: u32,
@@ -41,7 +58,7 @@ pub enum Grounds {
     NoHeartbeat,
     /// It did not stop in time.
     TooSlow,
-    /// The server stops, and it has nothing to finish: it is still loading the application.
+    /// Nobody needs it, and it has nothing to finish: it does not serve yet.
     Unneeded,
 }
 
@@ -61,12 +78,22 @@ pub enum Outcome {
 pub struct Limits {
     /// How long a worker may take to stop. It keeps the bound itself; the master steps in a little later.
     pub shutdown: Duration,
+    /// How long lifespan start-up may take; the worker keeps the bound itself unless Perl blocks.
+    pub startup: Option<Duration>,
+    /// How long new code may take to load in a reload.
+    pub load: Option<Duration>,
+    /// How long a worker may serve.
+    pub age: Option<Duration>,
+    /// How many workers are replaced at a time.
+    pub batch: usize,
 }
 
 /// The worker's own bound ends first; only then is it killed.
 const MARGIN: Duration = Duration::from_secs(2);
 /// How long a worker that was told to hurry may still take, for lifespan shutdown.
 const HURRY: Duration = Duration::from_secs(5);
+/// How long a worker has to write where it is stuck before it is killed.
+const TESTIMONY: Duration = Duration::from_millis(300);
 
 /// What is due.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -92,7 +119,11 @@ pub fn plan(roster: &Roster, limits: Limits, now: Instant) -> Plan {
             plan.actions.push(Action::Finish(outcome));
             return plan;
         }
-        None if roster.stop == Stop::No => staff(roster, now, &mut plan),
+        None if roster.stop == Stop::No => {
+            watch_reload(roster, limits, now, &mut plan);
+            staff(roster, now, &mut plan);
+            replace(roster, limits, now, &mut plan);
+        }
         None => dismiss(roster, &mut plan),
     }
     enforce(roster, limits, now, &mut plan);
@@ -119,34 +150,127 @@ fn is_alive(mold: Mold) -> bool {
     matches!(mold, Mold::Loading | Mold::Ready | Mold::Leaving)
 }
 
+/// Follows a change of generation.
+fn watch_reload(roster: &Roster, limits: Limits, now: Instant, plan: &mut Plan) {
+    let Some(reload) = &roster.reload else { return };
+    match reload.phase {
+        Phase::Loading => keep_time(reload.since, limits.load, "The application was not loaded", now, plan),
+        Phase::Trying(id) => match roster.workers.get(&id) {
+            Some(trial) if trial.stage == Stage::Requested => {
+                keep_time(reload.since, limits.load, "The application was not loaded", now, plan);
+            }
+            Some(trial) => {
+                let bound = limits.startup.map(|startup| startup.saturating_add(MARGIN));
+                keep_time(trial.since, bound, "The first worker with the new code was not ready", now, plan);
+            }
+            None => {}
+        },
+        Phase::Replacing if is_complete(roster, reload) => plan.actions.push(Action::FinishReload),
+        Phase::Replacing => {}
+    }
+}
+
+fn keep_time(since: Instant, bound: Option<Duration>, what: &str, now: Instant, plan: &mut Plan) {
+    let Some((bound, deadline)) = bound.and_then(|bound| Some((bound, since.checked_add(bound)?))) else { return };
+    if deadline <= now {
+        plan.actions.push(Action::RollBack(format!("{what} within {} seconds", bound.as_secs_f64())));
+    } else {
+        plan.wake(deadline);
+    }
+}
+
+fn is_complete(roster: &Roster, reload: &Reload) -> bool {
+    // Whoever connects after the reload has been reported must not meet the old code.
+    let old_code =
+        |worker: &Worker| worker.generation != reload.generation && worker.stage < Stage::Hurrying && !worker.draining;
+    (1..=roster.target).all(|num| roster.is_served(num)) && !roster.workers.values().any(old_code)
+}
+
 /// Fills every number, and lets workers go whose replacement serves.
 fn staff(roster: &Roster, now: Instant, plan: &mut Plan) {
-    if let Mold::Absent { not_before } = roster.mold() {
-        if not_before <= now {
-            plan.actions.push(Action::StartMold { generation: roster.current });
-        } else {
-            plan.wake(not_before);
+    for (&generation, known) in &roster.generations {
+        let makes_workers = generation == roster.current || Some(generation) == roster.candidate();
+        match known.mold {
+            Mold::Absent { not_before } if makes_workers && not_before <= now => {
+                plan.actions.push(Action::StartMold { generation });
+            }
+            Mold::Absent { not_before } if makes_workers => plan.wake(not_before),
+            Mold::Loading | Mold::Ready if !roster.needs(generation) => {
+                plan.actions.push(Action::DismissMold { generation });
+            }
+            _ => {}
         }
+    }
+    let mut room = roster.room.saturating_sub(roster.workers.len());
+    if let Some(reload) = roster.reload.as_ref().filter(|reload| reload.phase == Phase::Loading)
+        && matches!(roster.mold_of(reload.generation), Mold::Ready | Mold::Unused)
+        && room > 0
+    {
+        room -= 1;
+        plan.actions.push(Action::Spawn { num: 1, generation: reload.generation });
     }
     if matches!(roster.mold(), Mold::Ready | Mold::Unused) {
         for num in (1..=roster.target).filter(|&num| roster.holders(num) == 0) {
             let seat = roster.seat(num);
             match seat.not_before {
-                _ if seat.hopeless => {}
+                _ if seat.hopeless || room == 0 => {}
                 Some(not_before) if not_before > now => plan.wake(not_before),
-                _ => plan.actions.push(Action::Spawn { num }),
+                _ => {
+                    room -= 1;
+                    plan.actions.push(Action::Spawn { num, generation: roster.current });
+                }
             }
         }
     }
+    let everybody_serves = (1..=roster.target).all(|num| serves(roster, num));
+    // Every queue must have a server at any time: before workers go, but only after workers have come.
+    if roster.target < roster.spread || (roster.target > roster.spread && everybody_serves) {
+        plan.actions.push(Action::Deal { workers: roster.target });
+    }
     for (&id, worker) in &roster.workers {
-        if worker.retiring && worker.stage == Stage::Ready && has_successor(roster, worker) {
-            plan.actions.push(Action::Stop(id));
+        let surplus = worker.num > roster.target;
+        let foreign = worker.generation != roster.current && Some(worker.generation) != roster.candidate();
+        match worker.stage {
+            Stage::Requested | Stage::Starting if (surplus || foreign) && worker.pid.is_some() => {
+                plan.actions.push(Action::Kill(id, Grounds::Unneeded));
+            }
+            Stage::Ready if surplus || (worker.retiring && has_successor(roster, worker)) => {
+                plan.actions.push(Action::Stop(id));
+            }
+            _ => {}
         }
     }
 }
 
+fn serves(roster: &Roster, num: u32) -> bool {
+    roster.workers.values().any(|worker| worker.num == num && worker.stage == Stage::Ready)
+}
+
+/// Lets workers that are due take turns, so that the server never has to start many at a time.
+fn replace(roster: &Roster, limits: Limits, now: Instant, plan: &mut Plan) {
+    let candidates = roster.workers.iter().filter(|(_, worker)| worker.stage == Stage::Ready);
+    // Those whose replacement was forced by their own count of requests do not wait for others, nor others for them.
+    let under_way =
+        candidates.clone().filter(|(_, worker)| worker.retiring && worker.due != Some(Cause::MaxRequests)).count();
+    let mut due: Vec<(u32, WorkerId, Cause)> = Vec::new();
+    for (&id, worker) in candidates.filter(|(_, worker)| !worker.retiring && worker.num <= roster.target) {
+        let old_at = limits.age.and_then(|age| worker.ready_at?.checked_add(age));
+        match (worker.due, old_at) {
+            (Some(cause), _) => due.push((worker.num, id, cause)),
+            (None, Some(at)) if at <= now => due.push((worker.num, id, Cause::MaxAge)),
+            (None, Some(at)) => plan.wake(at),
+            (None, None) => {}
+        }
+    }
+    due.sort_unstable();
+    let turns = limits.batch.max(1).saturating_sub(under_way);
+    plan.actions.extend(due.into_iter().take(turns).map(|(_, id, cause)| Action::Retire(id, cause)));
+}
+
 fn has_successor(roster: &Roster, old: &Worker) -> bool {
-    roster.workers.values().any(|worker| worker.num == old.num && worker.stage == Stage::Ready && !worker.retiring)
+    roster.workers.values().any(|worker| {
+        worker.num == old.num && worker.stage == Stage::Ready && !worker.retiring && worker.generation == roster.current
+    })
 }
 
 /// Sends everybody home.
@@ -175,7 +299,11 @@ fn dismiss(roster: &Roster, plan: &mut Plan) {
 fn enforce(roster: &Roster, limits: Limits, now: Instant, plan: &mut Plan) {
     for (&id, worker) in &roster.workers {
         if worker.wedged && worker.stage != Stage::Killed {
-            plan.actions.push(Action::Kill(id, Grounds::NoHeartbeat));
+            match worker.questioned.map(|at| at + TESTIMONY) {
+                None => plan.actions.push(Action::Interrogate(id)),
+                Some(deadline) if deadline <= now => plan.actions.push(Action::Kill(id, Grounds::NoHeartbeat)),
+                Some(deadline) => plan.wake(deadline),
+            }
             continue;
         }
         let bound = match worker.stage {

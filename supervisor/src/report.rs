@@ -31,6 +31,8 @@ impl About {
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             generation: roster.current,
             workers_wanted: roster.target,
+            reloading: roster.reload.as_ref().map(|reload| reload.generation),
+            restarts: roster.restarts.iter().map(|(cause, &count)| (cause.name().to_owned(), count)).collect(),
             stopping: roster.stop != Stop::No,
             listening: self.listening.clone(),
             workers,

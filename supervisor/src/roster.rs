@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::backoff;
+use crate::cause::Cause;
 use crate::event::{Ending, Event};
 use crate::messages::WorkerId;
+use crate::reload::{ATTEMPTS, Phase, Reload, Verdict};
 
 /// A worker's life, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,10 +47,16 @@ pub struct Worker {
     pub since: Instant,
     /// When it became ready.
     pub ready_at: Option<Instant>,
+    /// It is to be replaced when its turn comes.
+    pub due: Option<Cause>,
     /// It serves until another has taken over its number.
     pub retiring: bool,
+    /// It said that it does not accept connections any more.
+    pub draining: bool,
     /// Its heartbeat was lost and the kill is due.
     pub wedged: bool,
+    /// When it was asked where it is stuck.
+    pub questioned: Option<Instant>,
 }
 
 /// The mold of a generation.
@@ -104,12 +112,18 @@ pub enum Stop {
 
 /// A worker that crashes this often before any worker has ever become ready counts as failed for good.
 const HOPELESS_AFTER: u32 = 3;
+/// After so many failed starts in a row a user who waits for a worker is told.
+pub const GIVE_UP_AFTER: u32 = 3;
 
 /// The books.
 #[derive(Debug, Clone)]
 pub struct Roster {
     /// Workers wanted.
     pub target: u32,
+    /// Workers the accept queues are dealt to. Follows `target`, but never ahead of what serves.
+    pub spread: u32,
+    /// Most worker processes at a time: slots of the scoreboard.
+    pub room: usize,
     /// Generation new workers belong to.
     pub current: u32,
     /// All generations that have processes or are to have some.
@@ -124,7 +138,16 @@ pub struct Roster {
     pub load_error: Option<String>,
     /// Whether and how the server stops.
     pub stop: Stop,
+    /// A change of generation under way.
+    pub reload: Option<Reload>,
+    /// Another one was asked for meanwhile.
+    pub reload_queued: bool,
+    /// How finished reloads ended, until the master takes note.
+    pub verdicts: Vec<Verdict>,
+    /// Workers given up or lost, by cause.
+    pub restarts: BTreeMap<Cause, u64>,
     next_id: u64,
+    next_generation: u32,
 }
 
 impl Roster {
@@ -134,6 +157,8 @@ impl Roster {
         let mold = if preload { Mold::Absent { not_before: now } } else { Mold::Unused };
         Self {
             target,
+            spread: target,
+            room: usize::MAX,
             current: 1,
             generations: BTreeMap::from([(1, Generation { mold, mold_failures: 0 })]),
             workers: BTreeMap::new(),
@@ -141,14 +166,46 @@ impl Roster {
             ever_ready: false,
             load_error: None,
             stop: Stop::No,
+            reload: None,
+            reload_queued: false,
+            verdicts: Vec::new(),
+            restarts: BTreeMap::new(),
             next_id: 1,
+            next_generation: 2,
         }
     }
 
     /// The mold that new workers come from.
     #[must_use]
     pub fn mold(&self) -> Mold {
-        self.generations.get(&self.current).map_or(Mold::Unused, |generation| generation.mold)
+        self.mold_of(self.current)
+    }
+
+    /// The mold of a generation.
+    #[must_use]
+    pub fn mold_of(&self, generation: u32) -> Mold {
+        self.generations.get(&generation).map_or(Mold::Unused, |generation| generation.mold)
+    }
+
+    /// The generation that is loaded or tried beside the one that serves.
+    #[must_use]
+    pub fn candidate(&self) -> Option<u32> {
+        self.reload.as_ref().filter(|reload| reload.phase != Phase::Replacing).map(|reload| reload.generation)
+    }
+
+    /// Whether a generation's mold is still needed: to make workers, or to go back to it.
+    #[must_use]
+    pub fn needs(&self, generation: u32) -> bool {
+        let in_reload = |reload: &Reload| reload.generation == generation || reload.previous == generation;
+        generation == self.current || self.reload.as_ref().is_some_and(in_reload)
+    }
+
+    /// Whether a worker with the current code serves under a number.
+    #[must_use]
+    pub fn is_served(&self, num: u32) -> bool {
+        self.workers.values().any(|worker| {
+            worker.num == num && worker.stage == Stage::Ready && !worker.retiring && worker.generation == self.current
+        })
     }
 
     /// What is known about a worker number.
@@ -160,7 +217,13 @@ impl Roster {
     /// Workers that hold a number and are to keep it.
     #[must_use]
     pub fn holders(&self, num: u32) -> usize {
-        let holds = |worker: &&Worker| worker.num == num && worker.stage <= Stage::Ready && !worker.retiring;
+        // A trial worker does not count until its code has been accepted.
+        let holds = |worker: &&Worker| {
+            worker.num == num
+                && worker.stage <= Stage::Ready
+                && !worker.retiring
+                && Some(worker.generation) != self.candidate()
+        };
         self.workers.values().filter(holds).count()
     }
 
@@ -181,27 +244,161 @@ impl Roster {
     }
 
     /// Records that a mold could not even be started.
-    pub fn note_mold_not_started(&mut self, generation: u32, now: Instant) {
+    pub fn note_mold_not_started(&mut self, generation: u32, reason: &str, now: Instant) {
         self.retry_mold(generation, now);
+        if self.candidate() == Some(generation) {
+            self.roll_back(format!("Cannot start the process that loads the application: {reason}"), now);
+        }
     }
 
     /// Records that a worker was asked for, and gives it an id.
-    pub fn note_requested(&mut self, num: u32, slot: usize, now: Instant) -> WorkerId {
+    pub fn note_requested(&mut self, num: u32, generation: u32, slot: usize, now: Instant) -> WorkerId {
         let id = WorkerId(self.next_id);
         self.next_id += 1;
+        if let Some(reload) = self.reload.as_mut()
+            && reload.generation == generation
+            && reload.phase == Phase::Loading
+        {
+            reload.phase = Phase::Trying(id);
+            reload.since = now;
+        }
         let worker = Worker {
             num,
-            generation: self.current,
+            generation,
             slot,
             pid: None,
             stage: Stage::Requested,
             since: now,
             ready_at: None,
+            due: None,
             retiring: false,
+            draining: false,
             wedged: false,
+            questioned: None,
         };
         self.workers.insert(id, worker);
         id
+    }
+
+    /// Records that a worker's turn to be replaced has come.
+    pub fn note_retiring(&mut self, id: WorkerId, cause: Cause) {
+        let Some(worker) = self.workers.get_mut(&id) else { return };
+        worker.due = Some(cause);
+        worker.retiring = true;
+        tracing::info!("Worker {} ({}) {cause}", worker.num, worker.pid.unwrap_or_default());
+        if let Some(reload) = self.reload.as_mut().filter(|_| cause == Cause::Reload) {
+            reload.replaced += 1;
+        }
+        self.count(cause);
+    }
+
+    /// Records that a worker was asked where it is stuck.
+    pub fn note_questioned(&mut self, id: WorkerId, now: Instant) {
+        if let Some(worker) = self.workers.get_mut(&id) {
+            worker.questioned = Some(now);
+        }
+    }
+
+    /// Records that the queues are dealt to so many workers.
+    pub fn note_dealt(&mut self, workers: u32) {
+        self.spread = workers;
+    }
+
+    /// Records that the new code serves under every number.
+    pub fn note_reloaded(&mut self, now: Instant) {
+        let Some(reload) = self.reload.take() else { return };
+        let draining = self.workers.values().filter(|worker| worker.stage > Stage::Ready).count();
+        tracing::info!(
+            "Generation {} serves: {} workers replaced, {draining} of them still finish their connections",
+            reload.generation,
+            reload.replaced
+        );
+        self.verdicts.push(Ok(reload.generation));
+        self.forget_generations();
+        self.begin_queued(now);
+    }
+
+    /// Gives new code up: what served before goes on serving.
+    pub fn roll_back(&mut self, reason: String, now: Instant) {
+        let Some(reload) = self.reload.take() else { return };
+        if reload.phase == Phase::Replacing {
+            self.current = reload.previous;
+            self.seats.clear();
+            for worker in self.workers.values_mut().filter(|worker| worker.stage <= Stage::Ready) {
+                // Old workers that have not been told to stop stay; their successors go instead.
+                worker.retiring = false;
+                worker.due = (worker.generation != reload.previous).then_some(Cause::Rollback);
+            }
+        }
+        tracing::error!("Reload failed, generation {} serves on: {}", self.current, reason.trim_end());
+        self.verdicts.push(Err(reason));
+        self.forget_generations();
+        self.begin_queued(now);
+    }
+
+    /// Asks for new code. A request that comes while new code is being loaded is kept for afterwards: what was loaded
+    /// may be older than the request.
+    pub fn request_reload(&mut self, now: Instant) {
+        if self.reload.is_some() {
+            tracing::info!("A reload is under way; another one follows");
+            self.reload_queued = true;
+            return;
+        }
+        let generation = self.next_generation;
+        self.next_generation += 1;
+        let mold = if self.mold() == Mold::Unused { Mold::Unused } else { Mold::Absent { not_before: now } };
+        self.generations.insert(generation, Generation { mold, mold_failures: 0 });
+        tracing::info!("Loading the application anew as generation {generation}");
+        self.reload = Some(Reload {
+            generation,
+            previous: self.current,
+            phase: Phase::Loading,
+            since: now,
+            failures: 0,
+            replaced: 0,
+            complaint: None,
+        });
+    }
+
+    fn begin_queued(&mut self, now: Instant) {
+        if std::mem::take(&mut self.reload_queued) && self.stop == Stop::No {
+            self.request_reload(now);
+        }
+    }
+
+    /// Asks for new workers in place of those that serve, or of one of them. Returns whom it concerns.
+    pub fn request_restart(&mut self, num: Option<u32>) -> Vec<WorkerId> {
+        let concerned = |worker: &Worker| {
+            worker.stage == Stage::Ready && num.is_none_or(|num| worker.num == num) && !worker.retiring
+        };
+        let candidate = self.candidate();
+        let mut ids = Vec::new();
+        for (&id, worker) in &mut self.workers {
+            if concerned(worker) && Some(worker.generation) != candidate {
+                worker.due = worker.due.or(Some(Cause::Restart));
+                ids.push(id);
+            }
+        }
+        ids
+    }
+
+    /// Asks for so many workers.
+    pub fn request_scale(&mut self, workers: u32) {
+        tracing::info!("{workers} workers are wanted instead of {}", self.target);
+        self.target = workers;
+        self.seats.retain(|&num, _| num <= workers);
+    }
+
+    /// Lets go of generations that have neither a use nor a process.
+    fn forget_generations(&mut self) {
+        let kept: Vec<u32> = self.generations.keys().copied().filter(|&number| self.needs(number)).collect();
+        self.generations.retain(|number, generation| {
+            kept.contains(number) || matches!(generation.mold, Mold::Loading | Mold::Ready | Mold::Leaving)
+        });
+    }
+
+    fn count(&mut self, cause: Cause) {
+        *self.restarts.entry(cause).or_default() += 1;
     }
 
     /// Records that a worker was told to stop, to hurry, or was killed.
@@ -221,7 +418,7 @@ impl Roster {
                     generation.mold_failures = 0;
                 }
             }
-            Event::MoldFailed { generation, message } => self.mold_failed(generation, message),
+            Event::MoldFailed { generation, message } => self.mold_failed(generation, message, now),
             Event::MoldExited { generation, ending } => self.mold_exited(generation, ending, now),
             Event::WorkerSpawned { id, pid } => {
                 if let Some(worker) = self.workers.get_mut(&id) {
@@ -231,7 +428,7 @@ impl Roster {
             Event::WorkerNotSpawned { id, message } => {
                 if let Some(worker) = self.workers.remove(&id) {
                     tracing::error!("Cannot start worker {}: {message}", worker.num);
-                    self.count_failure(worker.num, now);
+                    self.start_failed(id, &worker, &format!("could not be started: {message}"), now);
                 }
             }
             Event::WorkerStarted { id } => self.advance(id, Stage::Starting, now),
@@ -240,17 +437,31 @@ impl Roster {
                 if let Some(worker) = self.workers.get(&id) {
                     let pid = worker.pid.unwrap_or_default();
                     tracing::error!("Worker {} ({pid}): startup failed: {message}", worker.num);
+                    if let Some(reload) = self.reload.as_mut().filter(|reload| reload.generation == worker.generation) {
+                        reload.complaint = Some(message);
+                    }
                 }
             }
             Event::WorkerWantsReplacement { id } => {
-                if let Some(worker) = self.workers.get_mut(&id) {
-                    tracing::info!("Worker {} has served its requests and is replaced", worker.num);
-                    worker.retiring = true;
+                if self.workers.get(&id).is_some_and(|worker| !worker.retiring) {
+                    self.note_retiring(id, Cause::MaxRequests);
+                }
+            }
+            Event::WorkerTooBig { id, bytes } => {
+                if let Some(worker) = self.workers.get_mut(&id)
+                    && worker.due.is_none()
+                {
+                    tracing::info!("Worker {} uses {} MiB of memory", worker.num, bytes >> 20);
+                    worker.due = Some(Cause::MaxRss);
                 }
             }
             Event::WorkerDraining { id, connections } => {
-                if let Some(worker) = self.workers.get(&id) {
-                    tracing::debug!("Worker {} finishes {connections} connections", worker.num);
+                if let Some(worker) = self.workers.get_mut(&id) {
+                    tracing::info!("Worker {} finishes {connections} connections", worker.num);
+                    worker.draining = true;
+                    if worker.stage <= Stage::Ready {
+                        self.count(Cause::Signal);
+                    }
                 }
                 self.advance(id, Stage::Leaving, now);
             }
@@ -266,6 +477,10 @@ impl Roster {
                     Stop::Graceful(_) => Stop::Fast(now),
                     Stop::Fast(_) | Stop::Now => Stop::Now,
                 };
+                if self.reload.take().is_some() {
+                    self.reload_queued = false;
+                    self.verdicts.push(Err("The server is stopping".to_owned()));
+                }
             }
         }
     }
@@ -276,8 +491,10 @@ impl Roster {
         }
     }
 
-    fn mold_failed(&mut self, generation: u32, message: String) {
-        if self.ever_ready {
+    fn mold_failed(&mut self, generation: u32, message: String, now: Instant) {
+        if self.candidate() == Some(generation) {
+            self.roll_back(message, now);
+        } else if self.ever_ready {
             tracing::error!("Generation {generation} cannot be loaded again: {message}");
         } else {
             self.load_error = Some(message);
@@ -288,14 +505,25 @@ impl Roster {
         // Workers that it was asked for and did not report will never come.
         let orphaned = |worker: &Worker| worker.generation == generation && worker.pid.is_none();
         self.workers.retain(|_, worker| !orphaned(worker));
-        let expected =
-            self.stop != Stop::No || self.generations.get(&generation).is_some_and(|known| known.mold == Mold::Leaving);
+        let expected = self.stop != Stop::No || !self.needs(generation) || self.mold_of(generation) == Mold::Leaving;
         if !expected && self.ever_ready {
             tracing::warn!("The mold of generation {generation} {ending}");
         } else if !expected && self.load_error.is_none() {
             self.load_error = Some(format!("The process that loads the application {ending}"));
         }
-        self.retry_mold(generation, now);
+        let lost_trial = match self.reload.as_ref().map(|reload| reload.phase) {
+            Some(Phase::Loading) => true,
+            Some(Phase::Trying(id)) => !self.workers.contains_key(&id),
+            Some(Phase::Replacing) | None => false,
+        };
+        if self.candidate() == Some(generation) && lost_trial {
+            self.roll_back(format!("The process that loads the application {ending}"), now);
+        }
+        if self.needs(generation) {
+            self.retry_mold(generation, now);
+        } else {
+            self.generations.remove(&generation);
+        }
     }
 
     fn retry_mold(&mut self, generation: u32, now: Instant) {
@@ -325,11 +553,65 @@ impl Roster {
             worker.pid.unwrap_or_default(),
             worker.generation
         );
+        let generation = worker.generation;
         self.ever_ready = true;
         self.load_error = None;
+        if self.candidate() == Some(generation) {
+            self.accept_candidate(now);
+        }
         // What failed while nobody was ready is worth another attempt now: the application can start after all.
         for seat in self.seats.values_mut().filter(|seat| seat.hopeless) {
             seat.hopeless = false;
+        }
+    }
+
+    /// The trial worker serves: from now on new workers have the new code, and the others take turns.
+    fn accept_candidate(&mut self, now: Instant) {
+        let Some(reload) = self.reload.as_mut() else { return };
+        reload.phase = Phase::Replacing;
+        reload.since = now;
+        self.current = reload.generation;
+        self.seats.clear();
+        for worker in self.workers.values_mut().filter(|worker| worker.stage <= Stage::Ready) {
+            if worker.generation != self.current {
+                worker.due = worker.due.or(Some(Cause::Reload));
+            }
+        }
+    }
+
+    /// A worker did not get as far as serving.
+    fn start_failed(&mut self, id: WorkerId, worker: &Worker, how: &str, now: Instant) {
+        if self.reload.as_ref().is_some_and(|reload| reload.phase == Phase::Trying(id)) {
+            let complaint = self.reload.as_mut().and_then(|reload| reload.complaint.take());
+            let reason = complaint.map_or_else(
+                || format!("The first worker with the new code {how} before it was ready"),
+                |complaint| format!("Startup failed: {complaint}"),
+            );
+            return self.roll_back(reason, now);
+        }
+        if worker.generation != self.current {
+            // It was killed because nobody needs it.
+            return;
+        }
+        self.count_failure(worker.num, now);
+        if let Some(reload) = self.reload.as_mut().filter(|reload| reload.generation == worker.generation) {
+            reload.failures += 1;
+            if reload.failures >= ATTEMPTS {
+                let complaint = reload.complaint.take().map(|complaint| format!(": {complaint}")).unwrap_or_default();
+                let num = worker.num;
+                return self
+                    .roll_back(format!("Worker {num} with the new code {how} before it was ready{complaint}"), now);
+            }
+        }
+        if self.seat(worker.num).failures >= GIVE_UP_AFTER {
+            // Whoever asked for a new worker is told; the old one stays.
+            for old in self.workers.values_mut().filter(|old| old.num == worker.num && old.stage == Stage::Ready) {
+                if old.due == Some(Cause::Restart) {
+                    tracing::error!("Worker {} cannot be replaced; the old one serves on", old.num);
+                    old.due = None;
+                    old.retiring = false;
+                }
+            }
         }
     }
 
@@ -347,19 +629,30 @@ impl Roster {
         } else {
             tracing::error!("Worker {} ({pid}) {ending}", worker.num);
         }
+        if worker.ready_at.is_none() {
+            self.start_failed(id, &worker, &ending.to_string(), now);
+            let gave_up = ending == Ending::Exited(crate::exit::WORKER_STARTUP_FAILED);
+            if !self.ever_ready
+                && let Some(seat) = self.seats.get_mut(&worker.num)
+            {
+                seat.hopeless = gave_up || seat.failures >= HOPELESS_AFTER;
+            }
+            return;
+        }
+        if worker.stage <= Stage::Ready {
+            self.count(Cause::Crash);
+        } else if worker.wedged {
+            self.count(Cause::Heartbeat);
+        }
         let stable = worker.ready_at.is_some_and(|ready| now.duration_since(ready) >= backoff::STABLE_AFTER);
         if stable {
             self.seats.remove(&worker.num);
-        } else if worker.ready_at.is_some() {
+        } else {
             // It can start: repeating that soon is worth more than sparing the machine.
             self.seats.entry(worker.num).and_modify(|seat| seat.failures = seat.failures.min(1));
         }
-        self.count_failure(worker.num, now);
-        let gave_up = ending == Ending::Exited(crate::exit::WORKER_STARTUP_FAILED) && worker.ready_at.is_none();
-        if !self.ever_ready
-            && let Some(seat) = self.seats.get_mut(&worker.num)
-        {
-            seat.hopeless = gave_up || seat.failures >= HOPELESS_AFTER;
+        if worker.num <= self.target {
+            self.count_failure(worker.num, now);
         }
     }
 

@@ -97,6 +97,12 @@ impl Scoreboard {
         self.words.chunks_exact(SLOT_WORDS).nth(index).map(|words| Slot { words })
     }
 
+    /// All slots but one.
+    #[must_use]
+    pub fn others(&self, index: usize) -> Vec<Slot> {
+        (0..self.slots()).filter(|&other| other != index).filter_map(|other| self.slot(other)).collect()
+    }
+
     /// The memory, for handing to another process.
     #[must_use]
     pub fn memory(&self) -> BorrowedFd<'_> {
@@ -161,6 +167,12 @@ impl Slot {
     /// Bumps the heartbeat alone.
     pub fn beat(&self) {
         self.set(Field::Heartbeat, monotonic_ms());
+    }
+
+    /// Whether a worker serves here that could take another connection.
+    #[must_use]
+    pub fn has_room(&self, max_connections: u64) -> bool {
+        self.get(Field::State) == State::Ready as u64 && self.get(Field::Connections) < max_connections
     }
 
     /// Milliseconds since the worker last showed that its loop turns.
@@ -270,6 +282,25 @@ mod tests {
         assert!(reading.heartbeat_age_ms < 1000);
         assert_eq!(ours.slot(2).unwrap().read().state, State::Free, "the neighbour is untouched");
         assert!(ours.slot(4).is_none());
+    }
+
+    #[test]
+    fn only_a_serving_worker_with_room_counts() {
+        let scoreboard = Scoreboard::create(3).unwrap();
+        let others = scoreboard.others(1);
+        assert_eq!(others.len(), 2);
+        let anybody = |limit| others.iter().any(|slot| slot.has_room(limit));
+        assert!(!anybody(10), "free slots take no connections");
+        let neighbour = scoreboard.slot(2).unwrap();
+        neighbour.assign(1, 1);
+        assert!(!anybody(10), "it does not serve yet");
+        neighbour.set_state(State::Ready);
+        let stats = Stats::default();
+        stats.connections.set(9);
+        neighbour.update(&stats);
+        assert!(anybody(10) && !anybody(9));
+        neighbour.set_state(State::Draining);
+        assert!(!anybody(10));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! made absolute. Handed to the other processes as it is, so that all of them run with the same numbers (D-04).
 
 use std::ffi::OsString;
+use std::hash::{BuildHasher, RandomState};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::address::Address;
 use crate::cli::{self, HttpOptions, Lifespan, ListenOptions, LogOptions, ProcessOptions, ServiceOptions};
 use crate::log::Level;
+use crate::policy::Limits;
 use crate::usage::Answer;
 
 /// The mode in which an application is served to real users.
@@ -255,6 +257,31 @@ impl Settings {
             default_middleware: self.app.default_middleware,
             quiet: self.quiet,
         }
+    }
+
+    /// The bounds that supervision keeps.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let processes = &self.processes;
+        Limits {
+            shutdown: processes.shutdown_timeout,
+            startup: optional(self.startup_timeout),
+            load: optional(processes.reload_timeout),
+            age: optional(processes.max_worker_age),
+            batch: processes.reload_batch,
+        }
+    }
+
+    /// Requests after which a worker asks to be replaced; different in each worker when a jitter is wanted.
+    #[must_use]
+    pub fn request_limit(&self) -> u64 {
+        let ProcessOptions { max_requests, max_requests_jitter, .. } = self.processes;
+        if max_requests == 0 {
+            return 0;
+        }
+        // Seeded anew by the system in each process: nothing that must not be guessed.
+        let chance = RandomState::new().hash_one(std::process::id());
+        max_requests.saturating_add(chance.checked_rem(max_requests_jitter.saturating_add(1)).unwrap_or(0))
     }
 
     /// How often a worker shows that it is alive: a fifth of the time it has, and at least once a second.

@@ -19,6 +19,12 @@ pub enum Request {
     Stop,
     /// Reopen log files.
     ReopenLogs,
+    /// Load the application anew.
+    Reload,
+    /// One worker more.
+    More,
+    /// One worker fewer.
+    Fewer,
     /// Look for children that ended.
     Reap,
     /// Something that is not available.
@@ -32,6 +38,9 @@ fn request(number: u8) -> Request {
         Ok(signal) if STOP.contains(&signal) => Request::Stop,
         Ok(Signal::SIGUSR1) => Request::ReopenLogs,
         Ok(Signal::SIGCHLD) => Request::Reap,
+        Ok(Signal::SIGHUP) => Request::Reload,
+        Ok(Signal::SIGTTIN) => Request::More,
+        Ok(Signal::SIGTTOU) => Request::Fewer,
         Ok(signal) if MANAGEMENT.contains(&signal) => Request::Unavailable(signal),
         _ => Request::Nothing,
     }
@@ -101,14 +110,13 @@ impl Signals {
     }
 }
 
+/// Why a server without workers does not do what is asked.
+pub const NEEDS_WORKERS: &str =
+    "a server without worker processes has nobody to replace; start it with --workers 2 or more, or restart it";
+
 /// Says that a signal is ignored.
 pub fn log_unavailable(signal: Signal) {
-    let what = match signal {
-        Signal::SIGHUP => "reloading",
-        Signal::SIGUSR2 => "upgrading",
-        _ => "changing the number of workers",
-    };
-    tracing::warn!("{signal} ignored: {what} a running server is not available; restart it instead");
+    tracing::warn!("{signal} ignored: upgrading a running server is not available; restart it instead");
 }
 
 #[cfg(test)]
@@ -123,10 +131,10 @@ mod tests {
             (Signal::SIGQUIT, Request::Stop),
             (Signal::SIGUSR1, Request::ReopenLogs),
             (Signal::SIGCHLD, Request::Reap),
-            (Signal::SIGHUP, Request::Unavailable(Signal::SIGHUP)),
+            (Signal::SIGHUP, Request::Reload),
             (Signal::SIGUSR2, Request::Unavailable(Signal::SIGUSR2)),
-            (Signal::SIGTTIN, Request::Unavailable(Signal::SIGTTIN)),
-            (Signal::SIGTTOU, Request::Unavailable(Signal::SIGTTOU)),
+            (Signal::SIGTTIN, Request::More),
+            (Signal::SIGTTOU, Request::Fewer),
             (Signal::SIGPIPE, Request::Nothing),
         ];
         for (signal, expected) in table {

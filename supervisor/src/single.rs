@@ -2,6 +2,7 @@
 //! whose process manager does the rest.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Instant;
@@ -10,7 +11,8 @@ use pagi_perl_runtime::{Command, Host, WorkerExit, WorkerOptions};
 use pagi_server_core::Stats;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::control::{self, Question, status};
+use crate::control::verb::Verb;
+use crate::control::{self, Outcome, Question, status};
 use crate::readiness::{self, Readiness};
 use crate::scoreboard::{Slot, State};
 use crate::settings::{Settings, optional};
@@ -76,9 +78,9 @@ fn serve(
     let about = About { slot, listening, started: Instant::now() };
     let (service, _control_file) = control.map(control::Socket::split).unzip();
     let attach = move |commands: UnboundedSender<Command>| {
-        follow_signals(kept_signals, commands);
+        follow_signals(kept_signals, commands.clone());
         if let Some(service) = service
-            && let Err(error) = service.start(move |question| about.answer(question))
+            && let Err(error) = service.start(move |question| about.answer(question, &commands))
         {
             tracing::warn!("No control socket: {error}");
         }
@@ -127,8 +129,15 @@ struct About {
 }
 
 impl About {
-    fn answer(&self, question: Question) {
-        let Question::Status(answer) = question;
+    fn answer(&self, question: Question, commands: &UnboundedSender<Command>) {
+        let answer = match question {
+            Question::Status(answer) => answer,
+            Question::Verb(order, answer) => {
+                // Whoever asked may have gone.
+                let _ = answer.send(obey(order, commands));
+                return;
+            }
+        };
         let reading = self.slot.read();
         let state = match reading.state {
             State::Ready => status::WorkerState::Ready,
@@ -141,12 +150,28 @@ impl About {
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             generation: reading.generation,
             workers_wanted: 0,
+            reloading: None,
+            restarts: BTreeMap::new(),
             stopping: state == status::WorkerState::Draining,
             listening: self.listening.clone(),
             workers: vec![status::WorkerStatus::new(state, &reading)],
         };
         // Whoever asked may have gone.
         let _ = answer.send(status);
+    }
+}
+
+fn obey(order: Verb, commands: &UnboundedSender<Command>) -> Outcome {
+    let command = match order {
+        Verb::Stop => Command::Stop,
+        Verb::ReopenLogs => Command::ReopenLogs,
+        Verb::Reload | Verb::Restart { .. } | Verb::Drain { .. } | Verb::Scale { .. } => {
+            return Outcome::Refused(signals::NEEDS_WORKERS.to_owned());
+        }
+    };
+    match commands.send(command) {
+        Ok(()) => Outcome::Done(if order == Verb::Stop { "Stopping" } else { "Log files are reopened" }.to_owned()),
+        Err(_) => Outcome::Refused("The server is stopping".to_owned()),
     }
 }
 
@@ -162,6 +187,10 @@ fn follow_signals(kept: UnixStream, commands: UnboundedSender<Command>) {
                 Request::Stop if stopping => Command::Hurry,
                 Request::Stop => Command::Stop,
                 Request::ReopenLogs => Command::ReopenLogs,
+                Request::Reload | Request::More | Request::Fewer => {
+                    tracing::warn!("Signal ignored: {}", signals::NEEDS_WORKERS);
+                    continue;
+                }
                 Request::Unavailable(signal) => {
                     signals::log_unavailable(signal);
                     continue;

@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use pagi_perl_runtime::{Application, Command, Host, Interpreter, WorkerExit, WorkerOptions};
 use pagi_server_core::Stats;
 use pagi_server_core::listener::Listener;
@@ -30,6 +31,7 @@ pub struct Post {
     order: Order,
     channel: OwnedFd,
     slot: Slot,
+    scoreboard: Scoreboard,
 }
 
 impl Post {
@@ -37,9 +39,9 @@ impl Post {
     ///
     /// # Errors
     /// When the scoreboard has no such slot.
-    pub fn new(order: Order, channel: OwnedFd, scoreboard: &Scoreboard) -> Result<Self, String> {
+    pub fn new(order: Order, channel: OwnedFd, scoreboard: Scoreboard) -> Result<Self, String> {
         let slot = scoreboard.slot(order.slot).ok_or("The scoreboard has no slot for this worker")?;
-        Ok(Self { order, channel, slot })
+        Ok(Self { order, channel, slot, scoreboard })
     }
 
     fn tell(&self, message: &impl Serialize) {
@@ -51,7 +53,7 @@ impl Post {
 /// Lives as a worker that loads the application itself (`--no-preload`).
 pub fn run_unloaded(inheritance: Inheritance, order: Order) -> i32 {
     let Inheritance { settings, scoreboard, listeners, channel, .. } = inheritance;
-    let post = match Post::new(order, channel, &scoreboard) {
+    let post = match Post::new(order, channel, scoreboard) {
         Ok(post) => post,
         Err(message) => {
             tracing::error!("{message}");
@@ -84,15 +86,19 @@ pub fn run(
         startup_timeout: optional(settings.startup_timeout),
         shutdown_timeout: settings.processes.shutdown_timeout,
         worker_num: Some(post.order.num),
-        max_requests: settings.processes.max_requests,
+        max_requests: settings.request_limit(),
         heartbeat: settings.heartbeat(),
         access_log,
         listeners,
     };
-    let (host, receiving, kept_signals) = match connect(post) {
+    let (host, receiving, kept_signals) = match connect(post, settings.http.max_connections) {
         Ok(connected) => connected,
         Err(error) => return startup_failed(post, &format!("Cannot connect to the master: {error}")),
     };
+    // Instead of the handler that ignores the signal. Without it a kill is only less well explained.
+    if let Err(error) = pagi_perl_runtime::install_stack_signal(Signal::SIGUSR2 as i32) {
+        tracing::warn!("This worker cannot say where it is stuck: {error}");
+    }
     post.slot.set_pid(std::process::id());
     post.slot.beat();
     post.tell(&FromWorker::Started { pid: nix::unistd::getpid().as_raw() });
@@ -111,9 +117,14 @@ pub fn run(
 }
 
 /// Both directions of the channel, and the signals sent from now on.
-fn connect(post: &Post) -> io::Result<(Rc<WorkerHost>, OwnedFd, UnixStream)> {
+fn connect(post: &Post, max_connections: usize) -> io::Result<(Rc<WorkerHost>, OwnedFd, UnixStream)> {
     signals::install_stop()?;
-    let host = WorkerHost { channel: post.channel.try_clone()?, slot: post.slot };
+    let host = WorkerHost {
+        channel: post.channel.try_clone()?,
+        slot: post.slot,
+        neighbours: post.scoreboard.others(post.order.slot),
+        max_connections: u64::try_from(max_connections).unwrap_or(u64::MAX),
+    };
     Ok((Rc::new(host), post.channel.try_clone()?, signals::keep()?))
 }
 
@@ -138,6 +149,9 @@ fn startup_failed(post: &Post, message: &str) -> i32 {
 struct WorkerHost {
     channel: OwnedFd,
     slot: Slot,
+    /// All slots but ours.
+    neighbours: Vec<Slot>,
+    max_connections: u64,
 }
 
 impl WorkerHost {
@@ -158,6 +172,10 @@ impl Host for WorkerHost {
 
     fn wants_replacement(&self) {
         self.tell(&FromWorker::WantsReplacement);
+    }
+
+    fn others_are_full(&self) -> bool {
+        self.neighbours.iter().all(|slot| !slot.has_room(self.max_connections))
     }
 
     fn draining(&self, connections: u64) {
@@ -212,7 +230,12 @@ fn follow_signals(kept: UnixStream, commands: UnboundedSender<Command>) {
                 Request::Stop => Command::Stop,
                 Request::ReopenLogs => Command::ReopenLogs,
                 // Meant for the master, and sent to the whole process group by a terminal that hangs up.
-                Request::Unavailable(_) | Request::Reap | Request::Nothing => continue,
+                Request::Reload
+                | Request::More
+                | Request::Fewer
+                | Request::Unavailable(_)
+                | Request::Reap
+                | Request::Nothing => continue,
             };
             stopping |= command == Command::Stop;
             if commands.send(command).is_err() {

@@ -2,16 +2,23 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
+use hyper::Method;
 
 use super::client::{self, Failure};
 use super::service::STATUS_PATH;
 use super::status::Status;
+use super::verb::Verb;
 use super::{path, table};
 use crate::log;
+
+/// How long a server may take to tell its status; one without workers does so between two requests of its application.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Done.
 const DONE: i32 = 0;
@@ -25,22 +32,25 @@ const NO_SERVER: i32 = 3;
 const AFTER_HELP: &str = "\
 Exit status:
   0  done
-  1  the server did not answer as it should
+  1  the server refused, or what was asked failed; the reason is on standard error
   2  the command line is wrong, or several servers run and --socket is missing
   3  no running server was found";
 
 #[derive(Debug, Parser)]
-#[command(name = "pagictl", version, about = "Asks a running pagi-server", after_help = AFTER_HELP)]
+#[command(name = "pagictl", version, about = "Controls a running pagi-server", after_help = AFTER_HELP)]
 struct CommandLine {
     /// Control socket of the server [default: the only one in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/pagi, /run/pagi or
     /// /tmp/pagi-UID]
     #[arg(long, global = true, value_name = "PATH")]
     socket: Option<PathBuf>,
+    /// Seconds to wait for the result [default: 10 for status and workers, no limit for anything else]
+    #[arg(long, global = true, value_name = "SECONDS")]
+    timeout: Option<u32>,
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Copy, Subcommand)]
 enum Command {
     /// Show the server and its workers
     Status {
@@ -48,6 +58,60 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show the workers only
+    Workers {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Load the application anew and replace all workers, new ones first
+    ///
+    /// Returns when the new code serves everywhere. If it does not load or its first worker does not start, the
+    /// previous code serves on, the reason is printed and the exit status is 1.
+    Reload,
+    /// Replace all workers, or one, by new ones with the same code
+    Restart {
+        /// Number of the worker
+        #[arg(value_name = "NUM", value_parser = clap::value_parser!(u32).range(1..=1024))]
+        worker: Option<u32>,
+    },
+    /// Replace a worker and wait until it has finished its connections
+    Drain {
+        /// Number of the worker
+        #[arg(value_name = "NUM", value_parser = clap::value_parser!(u32).range(1..=1024))]
+        worker: u32,
+    },
+    /// Change the number of workers
+    Scale {
+        /// Workers wanted
+        #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+        workers: u32,
+    },
+    /// Reopen log files
+    LogsReopen,
+    /// Stop the server gracefully and wait until it has stopped
+    Stop,
+}
+
+/// What a command asks the server for.
+enum Ask {
+    Status { json: bool, workers_only: bool },
+    Verb(Verb),
+}
+
+impl From<Command> for Ask {
+    fn from(command: Command) -> Self {
+        match command {
+            Command::Status { json } => Self::Status { json, workers_only: false },
+            Command::Workers { json } => Self::Status { json, workers_only: true },
+            Command::Reload => Self::Verb(Verb::Reload),
+            Command::Restart { worker } => Self::Verb(Verb::Restart { worker }),
+            Command::Drain { worker } => Self::Verb(Verb::Drain { worker }),
+            Command::Scale { workers } => Self::Verb(Verb::Scale { workers }),
+            Command::LogsReopen => Self::Verb(Verb::ReopenLogs),
+            Command::Stop => Self::Verb(Verb::Stop),
+        }
+    }
 }
 
 /// Runs the command and returns the status to exit with.
@@ -63,8 +127,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
             };
         }
     };
-    let result = find_server(command_line.socket).and_then(|socket| match command_line.command {
-        Command::Status { json } => status(&socket, json),
+    let patience = command_line.timeout.map(|seconds| Duration::from_secs(seconds.into()));
+    let result = find_server(command_line.socket).and_then(|socket| match command_line.command.into() {
+        Ask::Status { json, workers_only } => status(&socket, json, workers_only, patience),
+        Ask::Verb(order) => give(&socket, order, patience),
     });
     match result {
         Ok(text) => {
@@ -100,16 +166,42 @@ fn find_server(asked: Option<PathBuf>) -> Result<PathBuf, (String, i32)> {
     }
 }
 
-fn status(socket: &std::path::Path, json: bool) -> Result<String, (String, i32)> {
-    let body = client::get(socket, STATUS_PATH).map_err(|failure| match failure {
+fn ask(socket: &Path, method: &Method, path: &str, patience: Option<Duration>) -> Result<Bytes, (String, i32)> {
+    client::ask(socket, method, path, patience).map_err(|failure| match failure {
         Failure::Unreachable(text) => (text, NO_SERVER),
         Failure::BadAnswer(text) => (text, FAILED),
-    })?;
+    })
+}
+
+fn status(socket: &Path, json: bool, workers_only: bool, patience: Option<Duration>) -> Result<String, (String, i32)> {
+    let body = ask(socket, &Method::GET, STATUS_PATH, patience.or(Some(PATIENCE)))?;
     let status: Status = serde_json::from_slice(&body)
         .map_err(|error| (format!("The server's answer is not understood: {error}"), FAILED))?;
-    if json {
-        let text = serde_json::to_string_pretty(&status).map_err(|error| (error.to_string(), FAILED))?;
-        return Ok(text + "\n");
+    let as_json = |text: serde_json::Result<String>| match text {
+        Ok(text) => Ok(text + "\n"),
+        Err(error) => Err((error.to_string(), FAILED)),
+    };
+    match (json, workers_only) {
+        (true, true) => as_json(serde_json::to_string_pretty(&status.workers)),
+        (true, false) => as_json(serde_json::to_string_pretty(&status)),
+        (false, true) => Ok(table::workers(&status.workers)),
+        (false, false) => Ok(table::render(&status)),
     }
-    Ok(table::render(&status))
+}
+
+fn give(socket: &Path, order: Verb, patience: Option<Duration>) -> Result<String, (String, i32)> {
+    let started = Instant::now();
+    let body = ask(socket, &Method::POST, &order.path(), patience)?;
+    if order == Verb::Stop {
+        // The server closes its control socket when it is gone, and not before.
+        while crate::sockets::is_live(socket) {
+            if patience.is_some_and(|patience| started.elapsed() > patience) {
+                return Err(("The server is stopping, but has not stopped yet".to_owned(), FAILED));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        return Ok("The server has stopped\n".to_owned());
+    }
+    let told: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    Ok(format!("{}\n", told["message"].as_str().unwrap_or("Done")))
 }

@@ -2,7 +2,7 @@
 //! server.
 //!
 //! [`path`] says where the socket is, [`Socket`] owns it, [`service`] answers requests by putting a [`Question`] to
-//! whoever runs the server, [`status`] is what the answer looks like, and [`command`] with [`client`] is `pagictl`.
+//! whoever runs the server ([`verb`] says which orders there are), [`status`] is what the answer looks like, and [`command`] with [`client`] is `pagictl`.
 
 use std::fs;
 use std::io;
@@ -15,10 +15,12 @@ use tokio::sync::oneshot;
 
 pub mod client;
 pub mod command;
+
 pub mod path;
 pub mod service;
 pub mod status;
 mod table;
+pub mod verb;
 
 /// Owner and group may control the server.
 const MODE: u32 = 0o660;
@@ -28,6 +30,19 @@ const MODE: u32 = 0o660;
 pub enum Question {
     /// What are you doing?
     Status(oneshot::Sender<status::Status>),
+    /// Do this, and say how it ended.
+    Verb(verb::Verb, oneshot::Sender<Outcome>),
+}
+
+/// How an order ended; the texts are sentences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done.
+    Done(String),
+    /// Not begun, because it makes no sense now or here.
+    Refused(String),
+    /// Tried in vain.
+    Failed(String),
 }
 
 /// The listening control socket, bound before privileges are dropped.

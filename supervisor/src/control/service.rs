@@ -15,7 +15,8 @@ use serde::Serialize;
 use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 
-use super::Question;
+use super::verb::Verb;
+use super::{Outcome, Question};
 
 /// The path of [`Status`](super::status::Status).
 pub const STATUS_PATH: &str = "/v1/status";
@@ -26,6 +27,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Serialize)]
 struct Problem<'a> {
     error: &'a str,
+}
+
+#[derive(Serialize)]
+struct Success<'a> {
+    message: &'a str,
 }
 
 /// Serves for ever.
@@ -56,23 +62,42 @@ pub(super) async fn run(listener: UnixListener, ask: impl Fn(Question) + 'static
 }
 
 async fn answer(request: Request<Incoming>, ask: Rc<dyn Fn(Question)>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let known = request.uri().path() == STATUS_PATH;
-    Ok(match (known, request.method()) {
-        (true, &Method::GET | &Method::HEAD) => {
+    let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    Ok(match (path == STATUS_PATH, Verb::parse(path, query)) {
+        (true, _) if is_read => {
             let (sender, receiver) = oneshot::channel();
             ask(Question::Status(sender));
-            match receiver.await {
-                Ok(status) => json(StatusCode::OK, &status),
-                Err(_) => problem(StatusCode::SERVICE_UNAVAILABLE, "The server is going down"),
-            }
+            receiver.await.map_or_else(|_| going_down(), |status| json(StatusCode::OK, &status))
         }
-        (true, _) => {
-            let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, "Use GET");
-            response.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
-            response
+        (true, _) => use_method("GET, HEAD"),
+        (false, None) => problem(StatusCode::NOT_FOUND, "No such resource; there is /v1/status"),
+        (false, Some(_)) if request.method() != Method::POST => use_method("POST"),
+        (false, Some(Err(sentence))) => problem(StatusCode::BAD_REQUEST, &sentence),
+        (false, Some(Ok(order))) => {
+            let (sender, receiver) = oneshot::channel();
+            ask(Question::Verb(order, sender));
+            receiver.await.map_or_else(|_| going_down(), |outcome| told(&outcome))
         }
-        (false, _) => problem(StatusCode::NOT_FOUND, "No such resource; there is /v1/status"),
     })
+}
+
+fn told(outcome: &Outcome) -> Response<Full<Bytes>> {
+    match outcome {
+        Outcome::Done(message) => json(StatusCode::OK, &Success { message }),
+        Outcome::Refused(sentence) => problem(StatusCode::CONFLICT, sentence),
+        Outcome::Failed(sentence) => problem(StatusCode::INTERNAL_SERVER_ERROR, sentence),
+    }
+}
+
+fn going_down() -> Response<Full<Bytes>> {
+    problem(StatusCode::SERVICE_UNAVAILABLE, "The server is going down")
+}
+
+fn use_method(methods: &'static str) -> Response<Full<Bytes>> {
+    let mut response = problem(StatusCode::METHOD_NOT_ALLOWED, &format!("Use {methods}"));
+    response.headers_mut().insert(ALLOW, hyper::header::HeaderValue::from_static(methods));
+    response
 }
 
 fn problem(status: StatusCode, error: &str) -> Response<Full<Bytes>> {

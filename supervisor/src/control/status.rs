@@ -1,5 +1,7 @@
 //! `GET /v1/status`: what a server tells about itself. Fields may be added within a version, never removed.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::scoreboard::Reading;
@@ -17,6 +19,12 @@ pub struct Status {
     pub generation: u32,
     /// Workers wanted; 0 for a server without workers.
     pub workers_wanted: u32,
+    /// Generation that is being loaded, tried or rolled out.
+    #[serde(default)]
+    pub reloading: Option<u32>,
+    /// Workers replaced or lost, by cause.
+    #[serde(default)]
+    pub restarts: BTreeMap<String, u64>,
     /// Whether it is going down.
     pub stopping: bool,
     /// Addresses, as in the banner.

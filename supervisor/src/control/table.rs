@@ -39,9 +39,23 @@ pub fn render(status: &Status) -> String {
         span(status.uptime_ms),
         status.generation
     );
-    let _ = writeln!(text, "listening on {}\n", status.listening.join(", "));
+    let _ = writeln!(text, "listening on {}", status.listening.join(", "));
+    if let Some(generation) = status.reloading {
+        let _ = writeln!(text, "reloading to generation {generation}");
+    }
+    let restarts: Vec<String> = status.restarts.iter().map(|(cause, count)| format!("{cause} {count}")).collect();
+    if !restarts.is_empty() {
+        let _ = writeln!(text, "workers replaced: {}", restarts.join(", "));
+    }
+    text + "\n" + &workers(&status.workers)
+}
+
+/// Writes the table of workers alone.
+#[must_use]
+pub fn workers(workers: &[WorkerStatus]) -> String {
+    let mut text = String::new();
     let mut rows: Vec<Vec<String>> = vec![HEADINGS.iter().map(|&heading| heading.to_owned()).collect()];
-    rows.extend(status.workers.iter().map(row));
+    rows.extend(workers.iter().map(row));
     let widths: Vec<usize> =
         (0..HEADINGS.len()).map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or_default()).collect();
     for row in &rows {
@@ -116,6 +130,8 @@ mod tests {
             generation: 1,
             workers_wanted: 1,
             stopping: false,
+            reloading: None,
+            restarts: std::collections::BTreeMap::from([("reload".to_owned(), 4)]),
             listening: vec!["http://127.0.0.1:5000/".to_owned(), "unix:/run/a.sock".to_owned()],
             workers: vec![worker],
         };
@@ -123,12 +139,13 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "pagi-server 9.9.9, pid 4700, up 1m2s, generation 1, 1 workers");
         assert_eq!(lines[1], "listening on http://127.0.0.1:5000/, unix:/run/a.sock");
+        assert_eq!(lines[2], "workers replaced: reload 4");
         assert_eq!(
-            lines[3],
+            lines[4],
             "NUM   PID  GEN  STATE  UPTIME   REQUESTS  CONNS  ACTIVE  1XX        2XX  3XX  4XX  5XX  REFUSED  HEARTBEAT"
         );
         assert_eq!(
-            lines[4],
+            lines[5],
             "  1  4711    1  ready    1m1s  123456789      2       1    0  123456700    0   80    9        3       0.2s"
         );
     }

@@ -12,7 +12,7 @@ fn books() -> (Roster, Instant) {
 
 fn ready_worker(roster: &mut Roster, num: u32, now: Instant) -> WorkerId {
     let slot = roster.free_slot(8).unwrap();
-    let id = roster.note_requested(num, slot, now);
+    let id = roster.note_requested(num, 1, slot, now);
     let pid = 100 + i32::try_from(id.0).unwrap();
     roster.apply(Event::WorkerSpawned { id, pid }, now);
     roster.apply(Event::WorkerStarted { id }, now);
@@ -58,7 +58,7 @@ fn ids_are_new_and_slots_are_reused() {
 fn failures_add_up_until_a_worker_is_stable() {
     let (mut roster, now) = books();
     for failures in 1..=3 {
-        let id = roster.note_requested(1, 0, now);
+        let id = roster.note_requested(1, 1, 0, now);
         exit(&mut roster, id, Ending::Killed(11), now);
         assert_eq!(roster.seat(1).failures, failures);
     }
@@ -86,18 +86,18 @@ fn a_worker_that_left_by_itself_is_no_failure() {
 #[test]
 fn hopeless_until_anybody_is_ready() {
     let (mut roster, now) = books();
-    let first = roster.note_requested(1, 0, now);
+    let first = roster.note_requested(1, 1, 0, now);
     exit(&mut roster, first, Ending::Exited(WORKER_STARTUP_FAILED), now);
     assert!(roster.seat(1).hopeless, "a failed start-up is not repeated");
     for _ in 0..HOPELESS_AFTER {
         assert!(!roster.seat(2).hopeless);
-        let second = roster.note_requested(2, 0, now);
+        let second = roster.note_requested(2, 1, 0, now);
         exit(&mut roster, second, Ending::Killed(6), now);
     }
     assert!(roster.seat(2).hopeless, "nor are endless crashes");
     ready_worker(&mut roster, 2, now);
     assert!(!roster.seat(1).hopeless, "the application can start after all");
-    let again = roster.note_requested(1, 3, now);
+    let again = roster.note_requested(1, 1, 3, now);
     exit(&mut roster, again, Ending::Exited(WORKER_STARTUP_FAILED), now);
     assert!(!roster.seat(1).hopeless, "from then on it is retried, with waiting times");
     assert!(roster.seat(1).not_before.is_some_and(|at| at > now));
@@ -107,7 +107,7 @@ fn hopeless_until_anybody_is_ready() {
 fn a_mold_takes_unreported_workers_with_it() {
     let (mut roster, now) = books();
     let born = ready_worker(&mut roster, 1, now);
-    let unborn = roster.note_requested(2, 1, now);
+    let unborn = roster.note_requested(2, 1, 1, now);
     roster.apply(Event::MoldExited { generation: 1, ending: Ending::Killed(9) }, now);
     assert!(roster.workers.contains_key(&born) && !roster.workers.contains_key(&unborn));
     assert_eq!(roster.mold(), Mold::Absent { not_before: now }, "the first failure is repeated at once");

@@ -1,6 +1,8 @@
 //! Running servers for tests: the real binary on a free port, in a directory of its own, killed when the test ends.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod load;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
@@ -24,7 +26,8 @@ async sub app {
     die "no lifespan\n" if $scope->{type} ne 'http';
     my $path = $scope->{path};
     await Future::IO->sleep($1) if $path =~ m{^/sleep/(\S+)};
-    if ($path eq '/block') { sleep 3600 }
+    if ($path eq '/block') { block() }
+    if ($path eq '/loop') { 1 while 1 }
     if ($path eq '/orphan') {
         defined(my $child = fork) or die "fork: $!";
         if (!$child) { exec 'sh', '-c', 'setsid sleep 0.3 & exit 0' or die }
@@ -33,6 +36,7 @@ async sub app {
     await $send->({ type => 'http.response.start', status => 200, headers => [['content-type', 'text/plain']] });
     await $send->({ type => 'http.response.body', body => "$$" });
 }
+sub block { sleep 3600 }
 \&app;
 "#;
 
@@ -86,14 +90,22 @@ pub struct Server {
 impl Server {
     /// Starts a server on a free port and waits until it is ready.
     pub fn start(arguments: &[&str]) -> Self {
-        let server = Self::spawn(&[&["--port", "0"], arguments].concat());
+        Self::start_in(tempfile::tempdir().expect("a directory"), arguments)
+    }
+
+    /// Starts one in a directory that was prepared for it.
+    pub fn start_in(directory: TempDir, arguments: &[&str]) -> Self {
+        let server = Self::spawn_in(directory, &[&["--port", "0"], arguments].concat());
         server.wait_for("listening on");
         server
     }
 
     /// Starts a server with exactly these arguments.
     pub fn spawn(arguments: &[&str]) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
+        Self::spawn_in(tempfile::tempdir().expect("a directory"), arguments)
+    }
+
+    fn spawn_in(directory: TempDir, arguments: &[&str]) -> Self {
         let mut child = server_command(directory.path(), &["-E", "none", "--access-log-format", "tiny"])
             .args(arguments)
             .stdout(Stdio::null())

@@ -1,0 +1,42 @@
+//! A change of generation under way: new code is loaded beside the old, tried in one worker, and only then given to
+//! all. Until the trial worker is ready nothing that serves has been touched.
+
+use std::time::Instant;
+
+use crate::messages::WorkerId;
+
+/// How far it has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The application is being loaded.
+    Loading,
+    /// One worker of the new code starts.
+    Trying(WorkerId),
+    /// It became ready: the others are replaced.
+    Replacing,
+}
+
+/// A reload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reload {
+    /// Generation of the new code.
+    pub generation: u32,
+    /// Generation to go back to.
+    pub previous: u32,
+    /// How far it has come.
+    pub phase: Phase,
+    /// When this phase began.
+    pub since: Instant,
+    /// Workers of the new code that did not become ready.
+    pub failures: u32,
+    /// Workers of older code that were given up for it.
+    pub replaced: u32,
+    /// What the worker that failed said.
+    pub complaint: Option<String>,
+}
+
+/// So many workers may fail to start after the trial worker was ready; then the reload is rolled back.
+pub const ATTEMPTS: u32 = 3;
+
+/// How a reload ended: the new generation, or why the old one serves on.
+pub type Verdict = Result<u32, String>;
