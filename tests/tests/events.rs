@@ -237,6 +237,7 @@ fn recv_6_receives_are_served_in_order() {
     let lab = Lab::new(
         r#"route '/' => async sub ($scope, $receive, $send) {
             my @futures = map { $receive->() } 1 .. 3;
+            $_->on_done(sub ($event) { note($event->{body}) }) for @futures;
             note('waiting');
             my @events = await Future->needs_all(@futures);
             await answer($send, 200, join ' ', map { $_->{body} } @events);
@@ -247,7 +248,8 @@ fn recv_6_receives_are_served_in_order() {
     lab.wait_for_note("waiting");
     for part in ["one", "two", "six"] {
         raw.send(part);
-        std::thread::sleep(Duration::from_millis(30));
+        // One event each: the next part is sent when this one has arrived.
+        lab.wait_for_note(part);
     }
     assert_eq!(raw.response("POST").text(), "one two six");
 }
@@ -264,6 +266,7 @@ fn recv_7_amb_1_a_cancelled_receive_takes_nothing() {
             await Future->wait_any(next_event($receive), Future::IO->sleep(0.02));
             note($lost->is_cancelled ? 'cancelled' : 'not cancelled');
             my $first = await $other;
+            note($first->{body});
             my $second = await $receive->();
             await answer($send, 200, "$first->{body} $second->{body}");
         };"#,
@@ -272,7 +275,7 @@ fn recv_7_amb_1_a_cancelled_receive_takes_nothing() {
     raw.send(request("POST", "/", "Content-Length: 6\r\n"));
     lab.wait_for_note("cancelled");
     raw.send("one");
-    std::thread::sleep(Duration::from_millis(30));
+    lab.wait_for_note("one");
     raw.send("two");
     assert_eq!(raw.response("POST").text(), "one two");
 }

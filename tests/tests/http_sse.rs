@@ -338,11 +338,11 @@ fn sse_22_sse_23_keepalive_comes_and_changes_and_stops() {
         r#"route '/' => async sub ($scope, $receive, $send) {
             await $send->({ type => 'sse.start' });
             await $send->({ type => 'sse.keepalive', interval => 0.05, comment => 'first' });
-            await Future::IO->sleep(0.3);
+            await Future::IO->sleep(0.5);
             await $send->({ type => 'sse.keepalive', interval => 0.05, comment => "two\ndata: x" });
-            await Future::IO->sleep(0.3);
+            await Future::IO->sleep(0.5);
             await $send->({ type => 'sse.keepalive', interval => '0.05' });
-            await Future::IO->sleep(0.3);
+            await Future::IO->sleep(0.5);
             await $send->({ type => 'sse.keepalive', interval => 0 });
             await $send->({ type => 'sse.send', data => 'stopped' });
             await Future::IO->sleep(0.2);

@@ -131,11 +131,11 @@ fn ws_30_max_receive_queue_closes_with_1008_rsn_1() {
 
 #[test]
 fn ws_idle_timeout_rsn_1() {
-    let lab = Lab::with(HANDLERS, &["--ws-idle-timeout", "0.5"]);
+    let lab = Lab::with(HANDLERS, &["--ws-idle-timeout", "1.5"]);
     let mut raw = open(&lab, "/echo");
     // Traffic holds it off.
-    for _ in 0..6 {
-        std::thread::sleep(Duration::from_millis(150));
+    for _ in 0..4 {
+        std::thread::sleep(Duration::from_millis(500));
         raw.send(frame(TEXT, b"x"));
     }
     assert_eq!(lab.notes(), [""; 0]);
@@ -149,11 +149,11 @@ fn sse_28_sse_idle_timeout_rsn_1() {
         r#"route '/' => async sub ($scope, $receive, $send) {
             await $receive->();
             await $send->({ type => 'sse.start' });
-            await $send->({ type => 'sse.keepalive', interval => 0.1 }) if $scope->{query_string};
+            await $send->({ type => 'sse.keepalive', interval => 0.2 }) if $scope->{query_string};
             my $event = await $receive->();
             note("$scope->{query_string} $event->{reason}");
         };"#,
-        &["--sse-idle-timeout", "0.5"],
+        &["--sse-idle-timeout", "1.5"],
     );
     let mut alive = lab.connect();
     alive.send(request("GET", "/?alive", "Accept: text/event-stream\r\n"));
