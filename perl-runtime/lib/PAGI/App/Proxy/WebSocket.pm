@@ -66,7 +66,9 @@ async sub _serve {
     $self->{accepted} = 1;
     $connection->set_idle(0);
     # Either direction ends the session; the loser only waits.
-    await Future->wait_any($self->_to_backend, $self->_to_client);
+    my $to_backend = $self->_to_backend;
+    return await $to_backend if $to_backend->is_ready;
+    await Future->wait_any($to_backend, $self->_to_client);
     return;
 }
 
