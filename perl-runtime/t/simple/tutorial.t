@@ -1,0 +1,66 @@
+use v5.36;
+use lib 't/lib';
+use Test2::V0;
+use Cwd ();
+use File::Temp qw(tempdir);
+use PAGITest::Backends qw(each_backend);
+
+# Every listing of docs/tutorial.md works.
+
+open my $file, '<:encoding(UTF-8)', '../docs/tutorial.md' or die $!;
+my $tutorial = do { local $/; <$file> };
+my @listings = $tutorial =~ /^```perl\n(.*?)^```$/msg;
+my ($hello, $reading, $login, $chat, $test) = @listings;
+is scalar @listings, 5, 'five listings';
+
+# a file of its own, since __DATA__ belongs to one
+my $directory = tempdir(CLEANUP => 1);
+sub app ($code) {
+    state $n = 0;
+    my $path = "$directory/" . ++$n . '.pl';
+    open my $out, '>', $path or die $!;
+    print $out $code;
+    close $out;
+    return $path;
+}
+
+each_backend(app($hello), sub ($client, $backend) {
+    is $client->get('/')->text, 'Hello, World!', 'hello';
+    is $client->get('/hello/Ann')->json, { hello => 'Ann' }, 'JSON';
+}, server_args => [ '--workers', 4 ]);
+
+each_backend(app($reading), sub ($client, $backend) {
+    is $client->post('/api/notes', json => { text => 'x' })->json, { saved => 'x' }, 'json_body';
+    is [ map { $_->status, $_->json } $client->post('/api/notes', json => {}) ], [ 422, { error => 'A note has a text' } ], 'abort';
+    is $client->post('/notes', form => { text => 'y' })->json, { saved => 'y' }, 'a form';
+    is $client->get('/search?q=z')->text, 'You look for z', 'a query';
+}, server_args => [ '--workers', 4 ]);
+
+each_backend(app($login), sub ($client, $backend) {
+    is $client->get('/members/home')->location, '/login', 'guarded';
+    is $client->post('/login', form => { user => 'Ann' })->location, '/members/home', 'logged in';
+    is $client->get('/members/home')->text, 'Welcome, Ann', 'welcome';
+});
+
+each_backend(app($chat), sub ($client, $backend) {
+    my $wait = $backend eq 'server' ? 5 : undef;
+    like $client->get('/')->text, qr/new WebSocket/, 'the page';
+    my ($ann, $bob) = map { $client->websocket('/ws/red') } 1, 2;
+    is [ map { $_->receive_text($wait) } $ann, $bob ], [ ('Welcome to red') x 2 ], 'welcome';
+    $ann->send_text('hi');
+    is $bob->receive_text($wait), 'hi', 'heard';
+    $ann->close;
+    is $bob->receive_text($wait), 'Somebody left', 'farewell';
+});
+
+my $where = tempdir(CLEANUP => 1);
+for my $pair ([ 'app.pl' => $chat ], [ 'chat.t' => $test ]) {
+    open my $out, '>', "$where/$pair->[0]" or die $!;
+    print $out $pair->[1];
+    close $out;
+}
+my $library = Cwd::abs_path('lib');
+my $output = `cd $where && $^X -I$library chat.t 2>&1`;
+like $output, qr/^ok 1 - Bob hears Ann$/m, 'the test of the tutorial passes';
+
+done_testing;
