@@ -71,7 +71,8 @@ sub _serve {
 sub _prune {
     my ($direction, $fd) = @_;
     my $queue = $waiting[$direction]{$fd} or return;
-    @$queue = grep { !$_->is_ready } @$queue;
+    # While its on_cancel callbacks run a Future is cancelled, but not ready yet.
+    @$queue = grep { !$_->is_ready && !$_->is_cancelled } @$queue;
     return if @$queue;
     delete $waiting[$direction]{$fd};
     PAGI::Native::unwatch($fd, $direction);
@@ -113,7 +114,7 @@ sub _reap {
 sub _forget {
     my ($pid) = @_;
     my $futures = $children{$pid} or return;
-    @$futures = grep { !$_->is_ready } @$futures;
+    @$futures = grep { !$_->is_ready && !$_->is_cancelled } @$futures;
     delete $children{$pid} unless @$futures;
     _restore_handler();
     return;
