@@ -45,5 +45,6 @@ pub mod settings;
 pub mod signals;
 pub mod single;
 pub mod sockets;
+pub mod systemd;
 pub mod usage;
 pub mod worker;

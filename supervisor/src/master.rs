@@ -21,13 +21,14 @@ use crate::messages::{FromMold, FromWorker, Order, ToMold, ToWorker, WorkerId};
 use crate::peer::{Heard, Peer};
 use crate::policy::{self, Action, Grounds};
 use crate::process::title;
-use crate::readiness::{self, Readiness};
+use crate::readiness::Readiness;
 use crate::report::About;
 use crate::roster::{Mold, Roster, Stage, Stop, Worker};
 use crate::scoreboard::Scoreboard;
 use crate::settings::Settings;
 use crate::signals::{self, Request, Signals};
 use crate::sockets::Sockets;
+use crate::systemd::{self, Bulletin, Watchdog};
 use crate::{channel, children, exit, log, memory, queues};
 
 /// Most worker processes at a time, those that finish their last connections included. The scoreboard is made once;
@@ -85,6 +86,8 @@ fn start(
         let master = Master {
             roster,
             errands: Errands::default(),
+            bulletin: Bulletin::default(),
+            watchdog: Watchdog::find(),
             patience: Patience::new(settings.processes.heartbeat_timeout, settings.startup_timeout),
             settings,
             about,
@@ -124,6 +127,9 @@ struct Master {
     roster: Roster,
     /// Users who wait.
     errands: Errands,
+    /// What systemd was told.
+    bulletin: Bulletin,
+    watchdog: Watchdog,
     molds: BTreeMap<u32, MoldProcess>,
     workers: BTreeMap<WorkerId, Peer>,
     /// Children that ended before the mold told whose they are.
@@ -141,7 +147,8 @@ impl Master {
         mut inbox: mpsc::UnboundedReceiver<Notice>,
         mut signals: Signals,
     ) -> io::Result<policy::Outcome> {
-        let mut pulse = tokio::time::interval(self.patience.pulse());
+        let pulse = self.patience.pulse();
+        let mut pulse = tokio::time::interval(self.watchdog.interval().map_or(pulse, |interval| interval.min(pulse)));
         pulse.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
             let wake_at = match self.carry_out() {
@@ -171,6 +178,7 @@ impl Master {
             let plan = policy::plan(&self.roster, limits, now);
             if plan.actions.is_empty() {
                 self.errands.settle(&mut self.roster);
+                self.bulletin.update(self.roster.reload.is_some(), self.roster.summary());
                 return Ok(plan.wake_at);
             }
             for action in plan.actions {
@@ -397,7 +405,7 @@ impl Master {
     fn stop(&mut self, now: Instant) {
         if self.roster.stop == Stop::No {
             tracing::info!("Stopping");
-            readiness::announce_stop();
+            systemd::announce_stop();
             // New connections are refused from now on instead of waiting for a server that goes away.
             self.sockets = None;
         }
@@ -450,7 +458,7 @@ impl Master {
     /// The first worker that is ready makes the server ready.
     fn announce(&mut self, id: WorkerId) {
         if let Some(readiness) = self.readiness.take() {
-            self.detached = readiness.announce();
+            self.detached = readiness.announce(&mut self.bulletin);
             if self.detached {
                 for mold in self.molds.values() {
                     log_failure(mold.peer.tell(&ToMold::Detach, None));
@@ -544,6 +552,11 @@ impl Master {
             self.roster.apply(Event::HeartbeatLost { id }, now);
         }
         self.check_memory(now);
+        // A master whose workers are all gone or stuck is no use to anybody.
+        let alive = |worker: &Worker| !worker.wedged && worker.ready_at.is_some();
+        if self.roster.workers.values().any(alive) {
+            self.watchdog.feed(now);
+        }
     }
 
     fn check_memory(&mut self, now: Instant) {

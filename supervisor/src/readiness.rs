@@ -1,8 +1,7 @@
 //! What happens once, when the first worker accepts connections.
 
-use sd_notify::NotifyState;
-
 use crate::daemon::Caller;
+use crate::systemd::Bulletin;
 
 /// Whom to tell that the server is ready.
 pub struct Readiness {
@@ -14,19 +13,13 @@ pub struct Readiness {
 
 impl Readiness {
     /// Tells them. Returns whether the terminal was let go of.
-    pub fn announce(self) -> bool {
+    pub fn announce(self, bulletin: &mut Bulletin) -> bool {
         tracing::info!("{}", self.banner);
-        // Not running under systemd is no error.
-        let _ = sd_notify::notify(false, &[NotifyState::Ready]);
+        bulletin.ready();
         let detached = self.caller.is_some();
         if let Some(caller) = self.caller {
             caller.release();
         }
         detached
     }
-}
-
-/// Tells systemd that the server goes down on purpose.
-pub fn announce_stop() {
-    let _ = sd_notify::notify(false, &[NotifyState::Stopping]);
 }

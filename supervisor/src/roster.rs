@@ -208,6 +208,26 @@ impl Roster {
         })
     }
 
+    /// The server in one line.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let ready = self.workers.values().filter(|worker| worker.stage == Stage::Ready).count();
+        let others = self.workers.len() - ready;
+        match (&self.reload, self.stop) {
+            (_, stop) if stop != Stop::No => format!("Stopping; {} workers left", self.workers.len()),
+            (Some(reload), _) => format!("Reloading to generation {}; {ready} workers serve", reload.generation),
+            (None, _) if others == 0 => {
+                format!("Generation {}; {ready} of {} workers serve", self.current, self.target)
+            }
+            (None, _) => {
+                format!(
+                    "Generation {}; {ready} of {} workers serve, {others} start or finish",
+                    self.current, self.target
+                )
+            }
+        }
+    }
+
     /// What is known about a worker number.
     #[must_use]
     pub fn seat(&self, num: u32) -> Seat {

@@ -13,11 +13,12 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::control::verb::Verb;
 use crate::control::{self, Outcome, Question, status};
-use crate::readiness::{self, Readiness};
+use crate::readiness::Readiness;
 use crate::scoreboard::{Slot, State};
 use crate::settings::{Settings, optional};
 use crate::signals::{self, Request, Signals};
 use crate::sockets::Sockets;
+use crate::systemd::{self, Bulletin, Watchdog};
 use crate::worker::startup_reason;
 use crate::{exit, log, mold};
 
@@ -51,6 +52,7 @@ fn serve(
     let _ = nix::sys::prctl::set_name(c"pagi-server");
     signals::install_stop().map_err(signal_error)?;
     let kept_signals = signals::keep().map_err(signal_error)?;
+    let watchdog = Watchdog::find();
     let listening: Vec<String> = sockets.addresses().map(ToString::to_string).collect();
     let options = WorkerOptions {
         http: settings.http_config(),
@@ -60,7 +62,7 @@ fn serve(
         worker_num: None,
         // Nobody could replace this process.
         max_requests: 0,
-        heartbeat: settings.heartbeat(),
+        heartbeat: watchdog.interval().map_or(settings.heartbeat(), |interval| interval.min(settings.heartbeat())),
         access_log: settings.open_access_log()?,
         listeners: sockets.take_queues(),
     };
@@ -73,6 +75,8 @@ fn serve(
         slot,
         readiness: RefCell::new(Some(readiness)),
         files: Rc::clone(&files),
+        bulletin: RefCell::default(),
+        watchdog: RefCell::new(watchdog),
         stopping: Cell::new(false),
     });
     let about = About { slot, listening, started: Instant::now() };
@@ -95,18 +99,21 @@ struct SingleHost {
     readiness: RefCell<Option<Readiness>>,
     files: Rc<RefCell<Option<Sockets>>>,
     stopping: Cell<bool>,
+    bulletin: RefCell<Bulletin>,
+    watchdog: RefCell<Watchdog>,
 }
 
 impl Host for SingleHost {
     fn ready(&self) {
         self.slot.set_state(State::Ready);
         if let Some(readiness) = self.readiness.take() {
-            readiness.announce();
+            readiness.announce(&mut self.bulletin.borrow_mut());
         }
     }
 
     fn turn(&self, stats: &Stats) {
         self.slot.update(stats);
+        self.watchdog.borrow_mut().feed(Instant::now());
     }
 
     fn wants_replacement(&self) {}
@@ -115,7 +122,7 @@ impl Host for SingleHost {
         self.slot.set_state(State::Draining);
         if !self.stopping.replace(true) {
             tracing::info!("Stopping; {connections} connections are open");
-            readiness::announce_stop();
+            systemd::announce_stop();
             self.files.borrow_mut().take();
         }
     }

@@ -170,6 +170,23 @@ fn max_requests_replaces_a_worker_without_a_gap() {
 }
 
 #[test]
+fn old_and_big_workers_are_replaced_without_a_gap() {
+    for (option, value, cause) in [("--max-worker-age", "1", "max_age"), ("--max-worker-rss", "1000000", "max_rss")] {
+        let server = Server::start(&["-w", "2", option, value, "-e", APP]);
+        server.wait_for_several("is ready", 2);
+        let before = server.workers();
+        eventually("both were replaced", PATIENCE, || {
+            server.get("/").expect("no request is lost");
+            before.iter().all(|old| !is_alive(old.pid))
+        });
+        let (_, text) = server.pagictl(&["status", "--json"]);
+        let status: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert!(status["restarts"][cause].as_u64().unwrap() >= 2, "{text}");
+        assert!(!server.log().contains("ERROR"), "{}", server.log());
+    }
+}
+
+#[test]
 fn orphans_of_applications_do_not_stay_as_zombies() {
     let server = Server::start(&["-w", "2", "-e", APP]);
     server.wait_for_several("is ready", 2);

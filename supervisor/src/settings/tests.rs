@@ -221,3 +221,17 @@ fn help_is_complete() {
     let expected = format!("pagi-server (PAGI 0.002007, PAGI::Server {})", env!("CARGO_PKG_VERSION"));
     assert_eq!((version.text, version.status), (expected, 0));
 }
+
+#[test]
+fn the_request_limit_varies_within_the_jitter() {
+    let limits = |arguments: &[&str]| -> Vec<u64> {
+        let arguments = ["pagi-server", "-E", "none"].iter().chain(arguments).map(Into::into);
+        let settings = read(arguments).unwrap().settings;
+        (0..50).map(|_| settings.request_limit()).collect()
+    };
+    assert!(limits(&["--max-requests-jitter", "10"]).iter().all(|&limit| limit == 0), "no limit, no jitter");
+    assert!(limits(&["--max-requests", "100"]).iter().all(|&limit| limit == 100));
+    let varied = limits(&["--max-requests", "100", "--max-requests-jitter", "10"]);
+    assert!(varied.iter().all(|limit| (100..=110).contains(limit)), "{varied:?}");
+    assert!(varied.iter().any(|limit| *limit != varied[0]), "{varied:?}");
+}

@@ -1,0 +1,110 @@
+//! What systemd is told, see sd_notify(3). Not running under systemd is no error: then nothing is said.
+
+use std::time::{Duration, Instant};
+
+use sd_notify::NotifyState;
+
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(false, states) {
+        tracing::debug!("Cannot notify systemd: {error}");
+    }
+}
+
+/// The server goes down on purpose.
+pub fn announce_stop() {
+    notify(&[NotifyState::Stopping]);
+}
+
+/// Tells systemd how the server is, whenever that changes.
+#[derive(Debug, Default)]
+pub struct Bulletin {
+    ready: bool,
+    reloading: bool,
+    status: String,
+}
+
+impl Bulletin {
+    /// Says that the server is ready.
+    pub fn ready(&mut self) {
+        self.ready = true;
+        notify(&[NotifyState::Ready]);
+    }
+
+    /// Says whether a reload is under way, and in one line what the server does.
+    pub fn update(&mut self, reloading: bool, status: String) {
+        if !self.ready {
+            return;
+        }
+        match (self.reloading, reloading) {
+            (false, true) => match NotifyState::monotonic_usec_now() {
+                // Type=notify-reload wants to know when, to tell this reload from an earlier one.
+                Ok(now) => notify(&[NotifyState::Reloading, now]),
+                Err(error) => tracing::debug!("Cannot read the clock for systemd: {error}"),
+            },
+            (true, false) => notify(&[NotifyState::Ready]),
+            _ => {}
+        }
+        self.reloading = reloading;
+        if status != self.status {
+            notify(&[NotifyState::Status(&status)]);
+            self.status = status;
+        }
+    }
+}
+
+/// Tells systemd that the server lives, three times as often as it wants to hear it.
+#[derive(Debug)]
+pub struct Watchdog {
+    interval: Option<Duration>,
+    fed: Option<Instant>,
+}
+
+impl Watchdog {
+    /// As `WATCHDOG_USEC` says.
+    #[must_use]
+    pub fn find() -> Self {
+        let mut microseconds = 0;
+        let wanted = sd_notify::watchdog_enabled(false, &mut microseconds) && microseconds > 0;
+        Self { interval: wanted.then(|| Duration::from_micros(microseconds) / 3), fed: None }
+    }
+
+    /// How often to look whether it is time; `None` when nobody watches.
+    #[must_use]
+    pub fn interval(&self) -> Option<Duration> {
+        self.interval
+    }
+
+    /// Feeds it if it is time.
+    pub fn feed(&mut self, now: Instant) {
+        let Some(interval) = self.interval else { return };
+        // A little early is better than a whole pulse late.
+        if self.fed.is_none_or(|fed| now.duration_since(fed) >= interval * 9 / 10) {
+            self.fed = Some(now);
+            notify(&[NotifyState::Watchdog]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_watches_us_here() {
+        let mut watchdog = Watchdog { interval: None, fed: None };
+        watchdog.feed(Instant::now());
+        assert_eq!((watchdog.interval(), watchdog.fed), (None, None));
+    }
+
+    #[test]
+    fn feeds_when_due() {
+        let interval = Duration::from_secs(3);
+        let mut watchdog = Watchdog { interval: Some(interval), fed: None };
+        let start = Instant::now();
+        watchdog.feed(start);
+        watchdog.feed(start + Duration::from_secs(1));
+        assert_eq!(watchdog.fed, Some(start), "not yet");
+        watchdog.feed(start + interval);
+        assert_eq!(watchdog.fed, Some(start + interval));
+    }
+}
