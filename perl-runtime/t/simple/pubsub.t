@@ -4,6 +4,7 @@ use Future;
 use Future::AsyncAwait;
 use PAGI::Simple;
 use PAGI::Simple::PubSub;
+use PAGI::Simple::WebSocket;
 
 # The bus and its backend seam.
 
@@ -68,5 +69,28 @@ is $bus_here->publish_async(room => 'b')->get, 2, 'publish_async all of them';
 is [ splice @got ], [ 'one a', 'two a', 'one b', 'two b' ], 'everybody gets it';
 $bus_here->unsubscribe(room => $one);
 is $here->{calls}, [ 'join room', 'leave room' ], 'the backend knows what is wanted here';
+
+# A client that does not read: what is sent to it stays pending.
+{
+    my $app = PAGI::Simple->new(name => 'Slow', quiet => 1);
+    $app->websocket('/' => sub ($ws) { $ws->join('slow') });
+    my (@sent, @stuck);
+    my $receive = sub { Future->new };
+    my $send = sub ($event) {
+        push @sent, $event->{type} eq 'websocket.close' ? "close $event->{code}" : $event->{type};
+        return Future->done unless $event->{type} eq 'websocket.send';
+        push @stuck, my $future = Future->new;
+        return $future;
+    };
+    local $PAGI::Simple::Connection::MAX_PENDING = 3;
+    my $life = $app->to_app->({ type => 'websocket', path => '/', headers => [] }, $receive, $send);
+    is $app->pubsub->publish(slow => $_), 1, "message $_" for 1 .. 3;
+    @warnings = ();
+    $app->pubsub->publish(slow => 4);
+    is \@sent, [ 'websocket.accept', ('websocket.send') x 3, 'close 1013' ], 'a client that does not read is let go (defect 29)';
+    like $warnings[0], qr/3 messages are waiting for a client that does not read/, 'and reported';
+    is $app->pubsub->publish(slow => 5), 0, 'it is in no room any more';
+    $_->done for @stuck;
+}
 
 done_testing;

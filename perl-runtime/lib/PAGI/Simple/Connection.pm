@@ -16,6 +16,10 @@ our @CARP_NOT = qw(PAGI::Simple::WebSocket PAGI::Simple::SSE);
 # Characters: the server encodes text (WS text frames and SSE data are UTF-8 on the wire).
 my $JSON = JSON::MaybeXS->new(canonical => 1, allow_nonref => 1, convert_blessed => 1);
 
+# Messages from channels that one connection may have waiting to be written. Whoever is that slow is let go: the others
+# must not pay for it with the memory of the worker (defect 29).
+our $MAX_PENDING = 256;
+
 # What WebSocket and event stream share: the view on the request, callbacks, membership of channels, the one clean-up.
 # A subclass provides _events, _deliver, _open and _is_open.
 sub new {
@@ -126,12 +130,26 @@ sub _enter {
     return $self if $self->{cleaned} || $self->{members}{$channel};
     if (!$callback) {
         weaken(my $weak = $self);
-        # a failing connection must not fail the publisher (defect 29)
-        $callback = sub { $weak->_hold(delivery => $weak->_deliver($_[0])) if $weak; return };
+        # a failing connection must not fail the publisher
+        $callback = sub {
+            return unless $weak;
+            return $weak->_too_slow if keys %{ $weak->{sending} } >= $MAX_PENDING;
+            $weak->_hold(delivery => $weak->_deliver($_[0]));
+            return;
+        };
     }
     $self->{members}{$channel} = $callback;
     $self->pubsub->subscribe($channel, $callback);
     return $self;
+}
+
+sub _too_slow {
+    my ($self) = @_;
+    return if $self->{too_slow}++;
+    warn ref($self) . ": $MAX_PENDING messages are waiting for a client that does not read; it is let go\n";
+    $self->_exit_all;
+    $self->_hold(close => $self->close(1013, 'Too slow'));
+    return;
 }
 
 sub _exit {
@@ -195,6 +213,9 @@ PAGI::Simple::Connection - what WebSocket and event stream have in common
 =head1 DESCRIPTION
 
 The base class of L<PAGI::Simple::WebSocket> and L<PAGI::Simple::SSE>.
+
+A client that does not read is let go (WebSockets with 1013) when C<$PAGI::Simple::Connection::MAX_PENDING> messages from channels, 256, wait
+for it.
 
 =head1 METHODS
 

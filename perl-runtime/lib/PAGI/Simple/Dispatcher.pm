@@ -192,10 +192,14 @@ async sub _connection {
     require $file;
 
     my $connection;
-    # Made when hooks and middleware let the request through: they may have put other things into the context.
-    my $inner = sub {
+    # Made when hooks and middleware let the request through: they may have put other things into the context. All of its
+    # life is inside them, as a PAGI middleware around a WebSocket expects.
+    my $inner = async sub {
         $connection = $class->new($c, $route);
-        return $self->_chain($c, $route->steps, $connection);
+        await $self->_chain($c, $route->steps, $connection);
+        await $self->_settle($c);
+        await $connection->serve;
+        return;
     };
     my $ok = eval {
         await $self->_guarded($c, $route->{middleware}, $inner);
@@ -212,10 +216,6 @@ async sub _connection {
         }
         await $self->_settle($c);
         return;
-    }
-    if ($ok) {
-        $ok = eval { await $connection->serve; 1 };
-        $error = $@;
     }
     await $connection->failed($error) unless $ok;
     await $connection->cleanup;

@@ -40,7 +40,7 @@ async sub _through {
     my $watched = sub {
         my ($event) = @_;
         # an answer of the middleware's own is an answer
-        $c->{started} = 1 if ref $event eq 'HASH' && ($event->{type} || '') =~ /\.response\.start\z/;
+        $c->{started} = 1 if ref $event eq 'HASH' && ($event->{type} || '') =~ /\.response\.start\z|\Awebsocket\.close\z/;
         return $send->($event);
     };
     my $ok = eval {
@@ -110,7 +110,7 @@ PAGI::Simple::Middleware - runs the middleware of a route
 The lists of routes, groups and mounts hold names given to C<< $app->middleware >>, subs called with C<($c, $next)>, and objects of
 L<PAGI::Middleware>. C<< $next->() >> runs the rest and returns a L<Future>; a middleware that does not call it has to send a response
 itself, or the request is refused. WebSocket and SSE requests pass the same middleware before they are accepted, and can be answered
-with C<< $c->json >> and the other terminal methods.
+with C<< $c->json >> and the other terminal methods; for them C<< $next->() >> is done when the connection has ended.
 
 =head1 METHODS
 
