@@ -1,7 +1,7 @@
 //! Timers, descriptors, child processes and signals of applications, through Future::IO and IO::Async (event-loops.md).
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -479,6 +479,52 @@ fn bind_3_alarm_interrupts_a_blocking_call_in_a_handler() {
         await answer($send, $text);",
     ) {
         expect(&server, "/", "alarm");
+    }
+}
+
+/// The middle one of five durations.
+fn median(mut measure: impl FnMut() -> Duration) -> Duration {
+    let mut all: Vec<Duration> = (0..5).map(|_| measure()).collect();
+    all.sort_unstable();
+    all[2]
+}
+
+/// A loop that noticed only when it wakes up anyway would take a second.
+const SOON: Duration = Duration::from_millis(600);
+
+#[test]
+fn fio_4_a_child_is_noticed_when_it_ends() {
+    for workers in [0, 2] {
+        let code = "my $pid = fork // die 'no fork';
+            if (!$pid) { exec 'true' }
+            await Future::IO->waitpid($pid);
+            await answer($send, 'over');";
+        let server = Setup::perl(&app::handler(code)).workers(workers).start();
+        let taken = median(|| {
+            let started = Instant::now();
+            get(&server, "/");
+            started.elapsed()
+        });
+        assert!(taken < SOON, "{taken:?}");
+    }
+}
+
+#[test]
+fn bind_3_signal_handlers_run_promptly() {
+    let text = app::handler("await answer($send, $$);")
+        .replace("\\&application;", "$SIG{USR1} = sub { note('USR1') }; \\&application;");
+    for workers in [0, 2] {
+        let server = Setup::perl(&text).workers(workers).start();
+        let pid: i32 = get(&server, "/").text().parse().expect("a process id");
+        let mut sent = 0;
+        let taken = median(|| {
+            let started = Instant::now();
+            kill(Pid::from_raw(pid), Signal::SIGUSR1).expect("it lives");
+            sent += 1;
+            await_that("the handler ran", || server.output("notes").lines().count() == sent);
+            started.elapsed()
+        });
+        assert!(taken < SOON, "{taken:?}");
     }
 }
 
