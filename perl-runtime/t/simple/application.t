@@ -3,6 +3,7 @@ use Test2::V0;
 use Future;
 use Future::AsyncAwait;
 use PAGI::Simple;
+use PAGI::Simple::Handler;
 use PAGI::Simple::Home;
 use PAGI::Test::Client;
 
@@ -100,6 +101,33 @@ subtest 'declarations' => sub {
     $misspelt->get('/' => ['atuh'] => sub { });
     like warning { $misspelt->to_app }, qr/Unknown middleware 'atuh'/, 'unknown names are seen when the app is assembled';
     like dies { app()->to_app->({ type => 'carrier-pigeon' }, sub { }, sub { })->get }, qr/Unsupported scope type: carrier-pigeon/, 'scope type';
+};
+
+package SimpleTest::NoNew { our $VERSION = 1; sub routes { } }
+package SimpleTest::Plain { sub new ($class, %args) { return bless {%args}, $class } sub to_app ($self) { return sub ($scope, $receive, $send) {
+    return $send->({ type => 'http.response.start', status => 200, headers => [] })->then(sub { $send->({ type => 'http.response.body', body => "plain $self->{x}" }) });
+} } }
+
+subtest 'mounts of classes' => sub {
+    my $app = app();
+    like dies { $app->mount('/x' => 'SimpleTest::DoesNotExist') }, qr/mount\(\): Can't load SimpleTest::DoesNotExist/, 'a class that is not there';
+    $INC{'SimpleTest/NoNew.pm'} = __FILE__;
+    like dies { $app->mount('/x' => 'SimpleTest::NoNew') }, qr/mount\(\): SimpleTest::NoNew has no new\(\) method/, 'one without a constructor';
+    $app->group('/g' => sub ($app) { $app->group('/h' => sub { $app->mount('p' => 'SimpleTest::Plain', { x => 5 }) }) });
+    is(PAGI::Test::Client->new(app => $app)->get('/g/h/p')->content, 'plain 5', 'constructor arguments, nested groups');
+
+    my $handler = PAGI::Simple::Handler->new(app => $app);
+    is [ ref $handler->app, $handler->routes ], ['PAGI::Simple'], 'the base class of handlers';
+};
+
+subtest 'names across tables' => sub {
+    my $app = app();
+    $app->websocket('/ws/:room' => sub { })->name('room');
+    $app->sse('/events' => sub { })->name('events');
+    $app->get('/events-page' => sub { })->name('page');
+    is [ map { $app->url_for($_, room => 'a b') } qw(room events page) ], [ '/ws/a%20b', '/events?room=a%20b', '/events-page?room=a%20b' ], 'url_for';
+    is [ $app->named_routes ], ['page'], 'named_routes lists those of HTTP';
+    like dies { $app->websocket('/x') }, qr/Invalid route arguments/, 'a WebSocket without a handler';
 };
 
 subtest 'router' => sub {

@@ -60,6 +60,12 @@ subtest 'in one process' => sub {
     is [ $req->method, $req->path, $req->query_string, $req->host, $req->server_port, $req->scheme, $req->body->get ],
         [ '', '/', '', '', 80, 'http', '' ], 'defaults';
 
+    my $bytes = PAGI::Simple::Request->new({ headers => [], query_string => 'a=%FF&b=%C3%A9&c' });
+    is [ $bytes->query_param('a'), $bytes->raw_query_param('b'), $bytes->query_params('none'), $bytes->query_param('c') ],
+        [ "\x{fffd}", "\xc3\xa9", [], '' ], 'replacement, raw, absent, without a value';
+    like dies { $bytes->query(strict => 1) }, qr/does not map to Unicode/, 'strict';
+    like dies { $bytes->query(lax => 1) }, qr/Unknown options to query: lax/, 'an unknown option';
+
     my $connection = do { require PAGI::Test::ConnectionState; PAGI::Test::ConnectionState->new };
     require PAGI::Simple::Context;
     my $app = PAGI::Simple->new(name => 'x', quiet => 1);
