@@ -1,6 +1,7 @@
 use v5.36;
 use lib 't/lib';
 use Test2::V0;
+use Future;
 use PAGI::Simple;
 use PAGI::Test::Client;
 use PAGITest::Backends qw(each_backend);
@@ -79,6 +80,20 @@ subtest 'in one process' => sub {
     like dies { $c->cookie(a => 1, samesite => 'maybe') }, qr/samesite/, 'a bad option';
     like dies { $c->res_header('x', "a\r\nb") }, qr/line breaks/, 'header injection';
     is $c->cors(origin => '*')->response_headers, [], 'no CORS headers without an origin';
+
+    # a client whose body comes later, in pieces
+    my $slow = PAGI::Simple->new(name => 'Slow', quiet => 1);
+    $slow->post('/' => sub ($c) { $c->json($c->json_body) });
+    my (@waiting, @sent);
+    my $life = $slow->to_app->(
+        { type => 'http', method => 'POST', path => '/', headers => [ [ 'content-length', 9 ] ] },
+        sub { push @waiting, my $future = Future->new; return $future }, sub ($event) { push @sent, $event; Future->done },
+    );
+    ok !@sent, 'the handler waits for a small body';
+    (shift @waiting)->done({ type => 'http.request', body => '{"a":', more => 1 });
+    (shift @waiting)->done({ type => 'http.request', body => '[1]}', more => 0 });
+    ok $life->is_done, 'then it runs';
+    is $sent[1]{body}, '{"a":[1]}', 'with data at once';
 
     my $dev = PAGI::Simple->new(name => 'Dev', quiet => 1, development => 1);
     $dev->get('/' => sub { die "detail\n" });

@@ -20,7 +20,12 @@ each_backend('t/simple/apps/websocket.pl', sub ($client, $backend) {
     is [ $text->($ann), $text->($bob) ], [ ("hi \x{263a}") x 2 ], 'broadcast with one argument reaches the route';
     $_->close for $ann, $bob;
 
-    my $ws = $client->websocket('/echo');
+    my $ws = $client->websocket('/async');
+    $ws->send_text('go');
+    is [ $text->($ws), $text->($ws) ], [ 'x', '1 0' ], 'broadcast_async, broadcast_others_async';
+    $ws->close;
+
+    $ws = $client->websocket('/echo');
     $ws->send_text("\x{e9}");
     is $text->($ws), "text \x{e9}", 'a message and its kind';
     is $ws->receive_json($wait), { seen => 1, who => "\x{e9}" }, 'a second callback; references become JSON (defect 27)';

@@ -174,6 +174,12 @@ sub _publish {
     return $self->pubsub->publish($channel, $message, $own ? (except => $own) : ());
 }
 
+sub _publish_async {
+    my ($self, $channel, $message, $without_self) = @_;
+    my $own = $without_self ? $self->{members}{$channel} : undef;
+    return $self->pubsub->publish_async($channel, $message, $own ? (except => $own) : ());
+}
+
 # --- the end
 
 # Exactly once, however the connection ends (defect 25).

@@ -94,7 +94,7 @@ sub _http {
     my $method = $c->{scope}{method};
     # small bodies are complete before the handler runs, so that $c->json_body need not run the event loop
     my $early = $method ne 'GET' && $method ne 'HEAD' ? PAGI::Simple::Preread->of($c) : undef;
-    return $self->_conclude($c, $early->then(sub { $self->_begin($c, $route) })) if $early;
+    return $self->_conclude($c, $early->then(sub { $self->_begin($c, $route) || $DONE })) if $early;
 
     my $begun = $self->_begin($c, $route);
     # the usual case: a plain handler that has answered

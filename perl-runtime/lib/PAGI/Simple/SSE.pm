@@ -114,6 +114,9 @@ sub in_channel { return exists $_[0]{members}{ $_[1] } ? 1 : 0 }
 sub publish        { return $_[0]->_publish(@_[1, 2]) }
 sub publish_others { return $_[0]->_publish(@_[1, 2], 1) }
 
+sub publish_async        { return $_[0]->_publish_async(@_[1, 2]) }
+sub publish_others_async { return $_[0]->_publish_async(@_[1, 2], 1) }
+
 async sub serve {
     my ($self) = @_;
     return if $self->{denied};
@@ -226,6 +229,10 @@ first three return the object.
     my $count = $sse->publish('news', $message);
 
 To everybody on a channel, C<_others> except this stream. Return the number of recipients in this process.
+
+=head2 publish_async, publish_others_async
+
+The same, as a Future of the number of recipients in all processes.
 
 =head2 serve, failed
 

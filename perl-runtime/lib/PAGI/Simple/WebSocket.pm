@@ -123,15 +123,12 @@ sub subscribe {
 }
 
 # ($room, $message), or ($message) to everybody connected to this route.
-sub broadcast {
-    my ($self, @args) = @_;
-    return $self->_publish(@args == 1 ? ($self->{everybody}, $args[0]) : @args[0, 1]);
-}
+sub _audience { my ($self, @args) = @_; return @args == 1 ? ($self->{everybody}, $args[0]) : @args[0, 1] }
 
-sub broadcast_others {
-    my ($self, @args) = @_;
-    return $self->_publish((@args == 1 ? ($self->{everybody}, $args[0]) : @args[0, 1]), 1);
-}
+sub broadcast              { my ($self, @args) = @_; return $self->_publish($self->_audience(@args)) }
+sub broadcast_others       { my ($self, @args) = @_; return $self->_publish($self->_audience(@args), 1) }
+sub broadcast_async        { my ($self, @args) = @_; return $self->_publish_async($self->_audience(@args)) }
+sub broadcast_others_async { my ($self, @args) = @_; return $self->_publish_async($self->_audience(@args), 1) }
 
 # --- the life of the connection after the route's callback
 
@@ -280,6 +277,10 @@ Membership of rooms, left by itself at the end. C<join>, C<leave> and C<leave_al
 
 To all in a room (be it joined or not), or to everybody connected to the same route; C<_others> leaves this connection out. Return the number of recipients in
 this process at once.
+
+=head2 broadcast_async, broadcast_others_async
+
+The same, as a Future of the number of recipients in all processes.
 
 =head2 subscribe
 

@@ -18,6 +18,9 @@ $app->websocket('/chat' => sub ($ws) {
     $ws->on(open => sub { $ws->send('Welcome') });
     $ws->on(message => sub ($data) { $ws->broadcast($data) });
 });
+$app->websocket('/async' => sub ($ws) {
+    $ws->on(message => async sub ($text) { $ws->send(join ' ', await $ws->broadcast_async('x'), await $ws->broadcast_others_async($text)) });
+});
 $app->websocket('/echo' => sub ($ws) {
     $ws->on(message => sub ($data, $kind) { $ws->send($kind eq 'binary' ? $data : "$kind $data", binary => $kind eq 'binary') });
     $ws->on(message => async sub { await $ws->send({ seen => 1, who => "\x{e9}" }) });
