@@ -22,6 +22,9 @@ APP is a file (contains '/', ends in .pl or .psgi, or exists) or a module;
 KEY=VALUE arguments go to the module's constructor. Without APP, the current
 directory is served.
 
+Sockets from systemd (LISTEN_FDS) or named in PAGI_REUSE are served as they are;
+without --listen, --host, --port or --socket they decide where to listen.
+
 Exit status:
   0  stopped as asked
   1  could not start, or no worker was left

@@ -23,6 +23,7 @@ pub mod errand;
 pub mod event;
 pub mod exit;
 pub mod heartbeat;
+pub mod inherited;
 pub mod library;
 pub mod log;
 pub mod master;

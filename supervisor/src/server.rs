@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use crate::address::Address;
 use crate::bundle::{self, Inheritance, Role};
+use crate::inherited::Inherited;
 use crate::pid_file::PidFile;
 use crate::privileges::Identity;
 use crate::readiness::Readiness;
@@ -40,7 +41,12 @@ fn run_process(inheritance: Inheritance) -> i32 {
     }
 }
 
-fn run_server(settings: Settings, warnings: &[String]) -> i32 {
+fn run_server(mut settings: Settings, warnings: &[String]) -> i32 {
+    // Before anything forks: the variables name this process.
+    let inherited = Inherited::take();
+    if !settings.listen_given && !inherited.addresses().is_empty() {
+        settings.listen = inherited.addresses();
+    }
     let caller = match settings.service.daemonize.then(daemon::detach).transpose() {
         Ok(caller) => caller,
         Err(error) => {
@@ -53,10 +59,10 @@ fn run_server(settings: Settings, warnings: &[String]) -> i32 {
         log::tell(&format!("Error starting server: Cannot handle signals: {error}"));
         return exit::FAILED;
     }
-    for warning in warnings {
+    for warning in warnings.iter().chain(&inherited.warnings) {
         tracing::warn!("{warning}");
     }
-    let prepared = match prepare(&settings) {
+    let prepared = match prepare(&settings, inherited) {
         Ok(prepared) => prepared,
         Err(message) => {
             log::tell(&message);
@@ -82,11 +88,12 @@ struct Prepared {
     pid_file: Option<PidFile>,
 }
 
-fn prepare(settings: &Settings) -> Result<Prepared, String> {
+fn prepare(settings: &Settings, mut inherited: Inherited) -> Result<Prepared, String> {
     let service = &settings.service;
     let identity = Identity::find(service.user.as_deref(), service.group.as_deref())?;
     let pid_file = service.pid_file.as_deref().map(PidFile::create).transpose()?;
-    let sockets = Sockets::bind(&settings.listen, settings.queues, settings.backlog)?;
+    let sockets = Sockets::open(&settings.listen, settings.queues, settings.backlog, &mut inherited)?;
+    inherited.close_rest();
     // Workers open the log for themselves; this says early what would go wrong there, and creates the file.
     drop(settings.open_access_log()?);
     let control = control::Socket::open(service.control_socket.as_deref())?;

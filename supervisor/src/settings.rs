@@ -29,6 +29,8 @@ pub struct Settings {
     pub app: AppSettings,
     /// Where to listen; paths are absolute.
     pub listen: Vec<Address>,
+    /// The user said where to listen; otherwise inherited sockets decide.
+    pub listen_given: bool,
     /// Queues per TCP address.
     pub queues: usize,
     /// Length of the accept queues.
@@ -125,6 +127,7 @@ fn check(parsed: cli::Parsed, directory: PathBuf, terminal: bool) -> Result<Chec
     let mode = options.app.env.filter(|mode| !mode.is_empty()).unwrap_or_else(|| default_mode.to_owned());
     let (name, arguments) = split_positional(options.app.app, options.app.positional, &mut warnings);
     let listen = addresses(&options.listen, &directory)?;
+    let listen_given = address_given || options.listen.socket.is_some() || !options.listen.listen.is_empty();
     if address_given && (options.listen.socket.is_some() || !options.listen.listen.is_empty()) {
         warnings.push("--host and --port are ignored because --listen or --socket is given".to_owned());
     }
@@ -159,6 +162,7 @@ fn check(parsed: cli::Parsed, directory: PathBuf, terminal: bool) -> Result<Chec
             directory: directory.clone(),
         },
         listen,
+        listen_given,
         queues: options.listen.queues.map_or(default_queues, usize::from),
         backlog: options.listen.listener_backlog,
         processes: options.processes,

@@ -17,6 +17,7 @@ use pagi_server_core::listener::Listener;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::address::Address;
+use crate::inherited::Inherited;
 
 /// Permissions of a Unix socket when none are asked for.
 const DEFAULT_SOCKET_MODE: u32 = 0o600;
@@ -44,15 +45,32 @@ impl Sockets {
     /// # Errors
     /// A sentence such as `Error: Port 5000 is already in use`.
     pub fn bind(addresses: &[Address], queues: usize, backlog: i32) -> Result<Self, String> {
+        Self::open(addresses, queues, backlog, &mut Inherited::default())
+    }
+
+    /// The same, but what was inherited for an address is used as it is: so many sockets, so many queues, and a Unix
+    /// socket's file is not ours to remove.
+    ///
+    /// # Errors
+    /// Those of [`bind`](Self::bind).
+    pub fn open(addresses: &[Address], queues: usize, backlog: i32, inherited: &mut Inherited) -> Result<Self, String> {
         let mut groups: Vec<Group> = Vec::new();
         for address in addresses {
             let group = match address {
                 Address::Tcp { host, port } => {
                     let target = resolve(host, *port)?;
+                    let found = inherited.claim_tcp(target.ip(), target.port());
+                    if !found.is_empty() {
+                        groups.push(Group { address: address.clone(), queues: found, file: None });
+                        continue;
+                    }
                     let only_v6 = shares_port_with_v4(target, addresses);
                     bind_tcp(host, target, only_v6, queues, backlog)?
                 }
-                Address::Unix { path, mode } => bind_unix(path, *mode, backlog)?,
+                Address::Unix { path, mode } => match inherited.claim_unix(path) {
+                    found if found.is_empty() => bind_unix(path, *mode, backlog)?,
+                    found => Group { address: address.clone(), queues: found, file: None },
+                },
             };
             groups.push(group);
         }

@@ -2,7 +2,9 @@
 
 mod common;
 
-use std::os::unix::net::UnixDatagram;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -148,4 +150,95 @@ fn the_watchdog_starves_when_no_worker_lives() {
         }
         true
     });
+}
+
+/// Runs a server with an open socket as descriptor 3, the way `variables` tell it; `$$` there is its process id.
+fn activated(directory: &Path, socket: OwnedFd, variables: &str, arguments: &[&str]) -> Activated {
+    let mut shell = common::command("/bin/sh", directory);
+    let script = format!(r#"exec 3<&0 0</dev/null; {variables} exec "$0" "$@""#);
+    shell.args(["-c", &script, env!("CARGO_BIN_EXE_pagi-server"), "-E", "none", "--no-access-log"]);
+    shell.args(arguments).args(["-e", ENVIRONMENT]).stdin(socket);
+    let log = std::fs::File::create(directory.join("log")).unwrap();
+    Activated { child: shell.stderr(log).spawn().unwrap() }
+}
+
+struct Activated {
+    child: Child,
+}
+
+impl Drop for Activated {
+    fn drop(&mut self) {
+        let _ = kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), Signal::SIGTERM);
+        let _ = self.child.wait();
+    }
+}
+
+/// Answers with the variables it can see that are not meant for it.
+const ENVIRONMENT: &str = r#"
+use Future::AsyncAwait;
+async sub app {
+    my ($scope, $receive, $send) = @_;
+    die "no lifespan\n" if $scope->{type} ne 'http';
+    my $seen = join ',', 'seen', sort grep { /^(?:LISTEN_|PAGI_REUSE)/ } keys %ENV;
+    await $send->({ type => 'http.response.start', status => 200, headers => [['content-type', 'text/plain']] });
+    await $send->({ type => 'http.response.body', body => $seen });
+}
+\&app;
+"#;
+
+#[test]
+fn an_inherited_tcp_socket_is_served() {
+    let systemd = "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=web";
+    for (workers, variables) in [("1", systemd), ("3", systemd), ("2", "PAGI_REUSE=127.0.0.1:1:3,nonsense")] {
+        let directory = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        // Asked before the server exists: the connection waits in the queue.
+        let early = std::thread::spawn(move || common::get(port, "/"));
+        let server = activated(directory.path(), OwnedFd::from(listener), variables, &["-w", workers]);
+        assert_eq!(early.join().unwrap().as_deref(), Ok("seen"), "{workers} workers, {variables}");
+        for _ in 0..10 {
+            assert_eq!(common::get(port, "/").as_deref(), Ok("seen"));
+        }
+        let log = std::fs::read_to_string(directory.path().join("log")).unwrap();
+        assert!(log.contains(&format!("listening on http://127.0.0.1:{port}/")), "{log}");
+        assert_eq!(log.contains("PAGI_REUSE: 'nonsense' is not host:port:fd"), workers == "2", "{log}");
+        drop(server);
+        common::get(port, "/").expect_err("nobody holds the socket any more");
+    }
+}
+
+#[test]
+fn an_inherited_unix_socket_is_served_and_left_in_place() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("web.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = activated(
+        directory.path(),
+        OwnedFd::from(listener),
+        "LISTEN_PID=$$ LISTEN_FDS=1",
+        &["-w", "2", "--socket", path.to_str().unwrap()],
+    );
+    let stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    assert_eq!(common::exchange(stream, "/").as_deref(), Ok("seen"));
+    drop(server);
+    assert!(path.exists(), "its maker removes it");
+}
+
+#[test]
+fn sockets_for_others_or_for_other_addresses_are_not_served() {
+    for (variables, arguments, complaint) in [
+        ("LISTEN_PID=1 LISTEN_FDS=1", &["--port", "0"][..], false),
+        ("LISTEN_PID=$$ LISTEN_FDS=1", &["--listen", "127.0.0.1:0"], true),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let _server = activated(directory.path(), OwnedFd::from(listener), variables, arguments);
+        let log = || std::fs::read_to_string(directory.path().join("log")).unwrap();
+        eventually("it serves elsewhere", PATIENCE, || log().contains("listening on http://127.0.0.1:"));
+        assert!(!log().contains(&format!("listening on http://127.0.0.1:{port}/")), "{}", log());
+        let expected = format!("Inherited socket 127.0.0.1:{port} is closed");
+        assert_eq!(log().contains(&expected), complaint, "{}", log());
+    }
 }

@@ -4,12 +4,14 @@
 //! * [`exec`] starts our own binary again with chosen descriptors (mold, and worker without preloading);
 //! * [`fork`] makes a worker out of the mold, as a child of the master;
 //! * [`descriptors`] receives and adopts file descriptors;
+//! * [`environment`] takes variables that are for this process alone;
 //! * [`shared`] maps memory that all processes see;
 //! * [`signals`] turns signals into bytes of a socket;
 //! * [`title`] is what `ps` shows.
 #![allow(unsafe_code)]
 
 pub mod descriptors;
+pub mod environment;
 pub mod exec;
 pub mod fork;
 pub mod shared;
