@@ -57,6 +57,8 @@ pub fn start(level: Level) {
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(level.filter())
         .with_writer(std::io::stderr)
+        // Lines are matched on by tools: no colours, whatever features another crate of the build switches on.
+        .with_ansi(false)
         // Otherwise a closed standard error is reported on standard error, which ends the process.
         .log_internal_errors(false)
         .event_format(Line)
