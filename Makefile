@@ -22,7 +22,7 @@ test: deps-test test-rust test-perl test-bench ## Run all tests
 
 test-rust: ## Unit and end-to-end tests of the server
 	cargo build --workspace
-	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace; else cargo test --workspace; fi
+	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --workspace; else cargo test --workspace --no-fail-fast; fi
 
 test-perl: ## Tests of the Perl library, in-process and through the server
 	cargo build -p pagi-supervisor
