@@ -317,6 +317,14 @@ pub struct ServiceOptions {
     /// /tmp/pagi-UID]
     #[arg(long, value_name = "PATH")]
     pub control_socket: Option<PathBuf>,
+    /// Where monitoring is answered.
+    #[arg(
+        long,
+        help = "HOST:PORT, [IPV6]:PORT or path where /metrics, /healthz, /readyz and /status.json are answered, without asking who asks [default: nowhere]",
+        value_parser = Address::parse,
+        value_name = "ADDRESS"
+    )]
+    pub admin_listen: Option<Address>,
 }
 
 /// `--lifespan`, in a form that can be handed to another process.

@@ -10,6 +10,7 @@
 #![deny(unsafe_code)]
 
 pub mod address;
+pub mod admin;
 pub mod backoff;
 pub mod banner;
 pub mod bundle;

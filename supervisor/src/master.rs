@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
 use crate::bundle::{self, Role};
+use crate::control::status::Totals;
 use crate::control::verb::Verb;
 use crate::control::{self, Outcome, Question};
 use crate::errand::{Errands, Goal};
@@ -25,6 +26,7 @@ use crate::readiness::Readiness;
 use crate::report::About;
 use crate::roster::{Mold, Roster, Stage, Stop, Worker};
 use crate::scoreboard::Scoreboard;
+use crate::server::Management;
 use crate::settings::Settings;
 use crate::signals::{self, Request, Signals};
 use crate::sockets::Sockets;
@@ -36,10 +38,10 @@ use crate::{channel, children, exit, log, memory, queues};
 const SLOTS: usize = 4096;
 
 /// Supervises until the server has stopped, and returns the status to exit with.
-pub fn run(settings: Settings, sockets: Sockets, control: Option<control::Socket>, readiness: Readiness) -> i32 {
+pub fn run(settings: Settings, sockets: Sockets, management: Management, readiness: Readiness) -> i32 {
     title::set("pagi-server: master", c"pagi-server");
     log::speak_as("master");
-    match start(settings, sockets, control, readiness) {
+    match start(settings, sockets, management, readiness) {
         Ok(outcome) => farewell(&outcome),
         Err(error) => {
             log::tell(&format!("Error starting server: {error}"));
@@ -60,7 +62,7 @@ fn farewell(outcome: &policy::Outcome) -> i32 {
 fn start(
     settings: Settings,
     sockets: Sockets,
-    control: Option<control::Socket>,
+    Management { control, mut admin }: Management,
     readiness: Readiness,
 ) -> io::Result<policy::Outcome> {
     // Workers are forked by the mold by way of a process that ends at once: this makes them our children.
@@ -79,8 +81,17 @@ fn start(
                 let _ = notices.send(Notice::Asked(question));
             })?;
         }
-        let about =
-            About { listening: sockets.addresses().map(ToString::to_string).collect(), started: Instant::now() };
+        if let Some(admin) = admin.as_mut() {
+            let notices = notices.clone();
+            admin.start(move |question| {
+                let _ = notices.send(Notice::Asked(question));
+            })?;
+        }
+        let about = About {
+            listening: sockets.addresses().map(ToString::to_string).collect(),
+            gone: Totals::default(),
+            started: Instant::now(),
+        };
         let mut roster = Roster::new(settings.processes.workers, !settings.processes.no_preload, Instant::now());
         roster.room = SLOTS;
         let master = Master {
@@ -528,6 +539,7 @@ impl Master {
         for (id, ending) in gone {
             self.workers.remove(&id);
             if let Some(slot) = self.roster.workers.get(&id).and_then(|worker| self.scoreboard.slot(worker.slot)) {
+                self.about.gone.add(&slot.read());
                 slot.clear();
             }
             self.roster.apply(Event::WorkerExited { id, ending }, now);

@@ -2,14 +2,16 @@
 
 use std::time::Instant;
 
-use crate::control::status::{Status, WorkerState, WorkerStatus};
+use crate::control::status::{Status, Totals, WorkerState, WorkerStatus};
 use crate::roster::{Roster, Stage, Stop, Worker};
 use crate::scoreboard::{Scoreboard, State};
 
-/// What does not change while the server runs.
+/// What is not in the books.
 pub struct About {
     /// Addresses, as in the banner.
     pub listening: Vec<String>,
+    /// Counters of workers that are gone.
+    pub gone: Totals,
     /// When it started.
     pub started: Instant,
 }
@@ -18,8 +20,10 @@ impl About {
     /// Puts the status together.
     #[must_use]
     pub fn report(&self, roster: &Roster, scoreboard: &Scoreboard) -> Status {
+        let mut totals = self.gone;
         let report = |worker: &Worker| {
             let reading = scoreboard.slot(worker.slot)?.read();
+            totals.add(&reading);
             Some(WorkerStatus::new(state(worker, reading.state), &reading))
         };
         let mut workers: Vec<_> = roster.workers.values().filter_map(report).collect();
@@ -31,6 +35,7 @@ impl About {
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             generation: roster.current,
             workers_wanted: roster.target,
+            totals,
             reloading: roster.reload.as_ref().map(|reload| reload.generation),
             restarts: roster.restarts.iter().map(|(cause, &count)| (cause.name().to_owned(), count)).collect(),
             stopping: roster.stop != Stop::No,

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use crate::address::Address;
+use crate::admin::Admin;
 use crate::bundle::{self, Inheritance, Role};
 use crate::inherited::Inherited;
 use crate::pid_file::PidFile;
@@ -69,13 +70,13 @@ fn run_server(mut settings: Settings, warnings: &[String]) -> i32 {
             return exit::FAILED;
         }
     };
-    let Prepared { sockets, control, pid_file } = prepared;
+    let Prepared { sockets, management, pid_file } = prepared;
     let addresses: Vec<&Address> = sockets.addresses().collect();
     let readiness = Readiness { banner: banner::compose(&settings, &addresses, &sockets.shape()), caller };
     let status = if settings.has_workers() {
-        master::run(settings, sockets, control, readiness)
+        master::run(settings, sockets, management, readiness)
     } else {
-        single::run(&settings, sockets, control, readiness)
+        single::run(&settings, sockets, management, readiness)
     };
     drop(pid_file);
     status
@@ -84,8 +85,16 @@ fn run_server(mut settings: Settings, warnings: &[String]) -> i32 {
 /// What is acquired before the application is loaded, with the rights the command was started with.
 struct Prepared {
     sockets: Sockets,
-    control: Option<control::Socket>,
+    management: Management,
     pid_file: Option<PidFile>,
+}
+
+/// How a running server is asked and told.
+pub struct Management {
+    /// For `pagictl`.
+    pub control: Option<control::Socket>,
+    /// For monitoring.
+    pub admin: Option<Admin>,
 }
 
 fn prepare(settings: &Settings, mut inherited: Inherited) -> Result<Prepared, String> {
@@ -97,11 +106,13 @@ fn prepare(settings: &Settings, mut inherited: Inherited) -> Result<Prepared, St
     // Workers open the log for themselves; this says early what would go wrong there, and creates the file.
     drop(settings.open_access_log()?);
     let control = control::Socket::open(service.control_socket.as_deref())?;
+    let admin = Admin::open(service.admin_listen.as_ref())?;
+    let management = Management { control, admin };
     if let Some(identity) = identity {
-        hand_over(&identity, settings, &sockets, pid_file.as_ref(), control.as_ref())?;
+        hand_over(&identity, settings, &sockets, pid_file.as_ref(), &management)?;
         identity.assume()?;
     }
-    Ok(Prepared { sockets, control, pid_file })
+    Ok(Prepared { sockets, management, pid_file })
 }
 
 /// Gives what was made as root to the user the server will run as.
@@ -110,15 +121,18 @@ fn hand_over(
     settings: &Settings,
     sockets: &Sockets,
     pid_file: Option<&PidFile>,
-    control: Option<&control::Socket>,
+    management: &Management,
 ) -> Result<(), String> {
     let Identity { uid, gid, .. } = *identity;
     sockets.give_files_to(uid, gid)?;
     if let Some(pid_file) = pid_file {
         pid_file.give_to(uid, gid)?;
     }
-    if let Some(control) = control {
+    if let Some(control) = &management.control {
         control.give_to(uid, gid)?;
+    }
+    if let Some(admin) = &management.admin {
+        admin.give_to(uid, gid)?;
     }
     if let Some(file) = settings.access_log.as_ref().and_then(|log| log.file.as_ref()) {
         nix::unistd::chown(file, uid, Some(gid))

@@ -98,6 +98,8 @@ pub struct ServiceSettings {
     pub group: Option<String>,
     /// Control socket that was asked for.
     pub control_socket: Option<PathBuf>,
+    /// Admin listener.
+    pub admin_listen: Option<Address>,
 }
 
 /// Settings, and what to tell the user about them once logging has started.
@@ -228,6 +230,7 @@ fn service(options: ServiceOptions, directory: &Path) -> ServiceSettings {
         user: options.user,
         group: options.group,
         control_socket: anchor(options.control_socket),
+        admin_listen: options.admin_listen.map(|address| address.anchored(directory)),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::control::verb::Verb;
 use crate::control::{self, Outcome, Question, status};
 use crate::readiness::Readiness;
 use crate::scoreboard::{Slot, State};
+use crate::server::Management;
 use crate::settings::{Settings, optional};
 use crate::signals::{self, Request, Signals};
 use crate::sockets::Sockets;
@@ -23,9 +24,9 @@ use crate::worker::startup_reason;
 use crate::{exit, log, mold};
 
 /// Serves until the server has stopped, and returns the status to exit with.
-pub fn run(settings: &Settings, sockets: Sockets, control: Option<control::Socket>, readiness: Readiness) -> i32 {
+pub fn run(settings: &Settings, sockets: Sockets, management: Management, readiness: Readiness) -> i32 {
     log::speak_as("server");
-    match serve(settings, sockets, control, readiness) {
+    match serve(settings, sockets, management, readiness) {
         Ok(WorkerExit::Stopped) => exit::STOPPED,
         Ok(WorkerExit::Exit(status)) => status,
         Ok(WorkerExit::StartupFailed(message)) => {
@@ -43,7 +44,7 @@ pub fn run(settings: &Settings, sockets: Sockets, control: Option<control::Socke
 fn serve(
     settings: &Settings,
     mut sockets: Sockets,
-    control: Option<control::Socket>,
+    Management { control, admin }: Management,
     readiness: Readiness,
 ) -> Result<WorkerExit, String> {
     let signal_error = |error| format!("Error starting server: Cannot handle signals: {error}");
@@ -79,10 +80,18 @@ fn serve(
         watchdog: RefCell::new(watchdog),
         stopping: Cell::new(false),
     });
-    let about = About { slot, listening, started: Instant::now() };
+    let about = Rc::new(About { slot, listening, started: Instant::now() });
     let (service, _control_file) = control.map(control::Socket::split).unzip();
-    let attach = move |commands: UnboundedSender<Command>| {
+    // Its socket file is removed when this is dropped, which the loop's tasks never are.
+    let mut admin = admin;
+    let attach = |commands: UnboundedSender<Command>| {
         follow_signals(kept_signals, commands.clone());
+        if let Some(admin) = admin.as_mut() {
+            let (about, commands) = (Rc::clone(&about), commands.clone());
+            if let Err(error) = admin.start(move |question| about.answer(question, &commands)) {
+                tracing::warn!("No admin listener: {error}");
+            }
+        }
         if let Some(service) = service
             && let Err(error) = service.start(move |question| about.answer(question, &commands))
         {
@@ -151,6 +160,8 @@ impl About {
             State::Draining => status::WorkerState::Draining,
             State::Starting | State::Free => status::WorkerState::Starting,
         };
+        let mut totals = status::Totals::default();
+        totals.add(&reading);
         let status = status::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
@@ -158,6 +169,7 @@ impl About {
             generation: reading.generation,
             workers_wanted: 0,
             reloading: None,
+            totals,
             restarts: BTreeMap::new(),
             stopping: state == status::WorkerState::Draining,
             listening: self.listening.clone(),

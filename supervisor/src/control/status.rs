@@ -29,8 +29,42 @@ pub struct Status {
     pub stopping: bool,
     /// Addresses, as in the banner.
     pub listening: Vec<String>,
+    /// Everything the server has done since it started, workers that are gone included.
+    #[serde(default)]
+    pub totals: Totals,
     /// Worker processes by number; a server without workers shows itself as number 0.
     pub workers: Vec<WorkerStatus>,
+}
+
+/// Sums over all workers there ever were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Finished requests.
+    pub requests: u64,
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Requests the server refused by itself.
+    pub refused: u64,
+    /// Bytes read from clients.
+    pub bytes_in: u64,
+    /// Bytes written to clients.
+    pub bytes_out: u64,
+    /// Responses from 1xx to 5xx.
+    pub status: [u64; 5],
+}
+
+impl Totals {
+    /// Adds a worker's counters.
+    pub fn add(&mut self, reading: &Reading) {
+        self.requests += reading.requests;
+        self.accepted += reading.accepted;
+        self.refused += reading.refused;
+        self.bytes_in += reading.bytes_in;
+        self.bytes_out += reading.bytes_out;
+        for (sum, count) in self.status.iter_mut().zip(reading.status) {
+            *sum += count;
+        }
+    }
 }
 
 /// What a worker is doing.
@@ -52,6 +86,10 @@ pub enum WorkerState {
 }
 
 impl WorkerState {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Loading, Self::Starting, Self::Ready, Self::Retiring, Self::Draining, Self::Killed];
+
     /// The word users see.
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -131,6 +131,7 @@ mod tests {
             workers_wanted: 1,
             stopping: false,
             reloading: None,
+            totals: crate::control::status::Totals::default(),
             restarts: std::collections::BTreeMap::from([("reload".to_owned(), 4)]),
             listening: vec!["http://127.0.0.1:5000/".to_owned(), "unix:/run/a.sock".to_owned()],
             workers: vec![worker],
