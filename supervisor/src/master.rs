@@ -365,7 +365,7 @@ impl Master {
             _ => None,
         };
         if let Some(sentence) = refusal {
-            tracing::warn!("{order:?} refused: {sentence}");
+            tracing::warn!("{} refused: {sentence}", order.path());
             let _ = answer.send(Outcome::Refused(sentence));
             return;
         }
