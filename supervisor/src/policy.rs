@@ -124,7 +124,7 @@ pub fn plan(roster: &Roster, limits: Limits, now: Instant) -> Plan {
             staff(roster, now, &mut plan);
             replace(roster, limits, now, &mut plan);
         }
-        None => dismiss(roster, &mut plan),
+        None => dismiss(roster, now, &mut plan),
     }
     enforce(roster, limits, now, &mut plan);
     plan
@@ -273,12 +273,26 @@ fn has_successor(roster: &Roster, old: &Worker) -> bool {
     })
 }
 
+/// How long a stop waits for a mold to answer the forks it was asked for.
+const FORK_ANSWER: Duration = Duration::from_secs(2);
+
 /// Sends everybody home.
-fn dismiss(roster: &Roster, plan: &mut Plan) {
+fn dismiss(roster: &Roster, now: Instant, plan: &mut Plan) {
     for (&number, generation) in &roster.generations {
-        // It forks nobody any more, and its copies of the listening sockets would keep clients waiting in vain.
-        if matches!(generation.mold, Mold::Loading | Mold::Ready) {
-            plan.actions.push(Action::DismissMold { generation: number });
+        if !matches!(generation.mold, Mold::Loading | Mold::Ready) {
+            continue;
+        }
+        let is_forking = generation.mold == Mold::Ready
+            && roster.workers.values().any(|worker| worker.generation == number && worker.pid.is_none());
+        let answer_by = match roster.stop {
+            Stop::Graceful(asked_at) if is_forking => asked_at.checked_add(FORK_ANSWER),
+            _ => None,
+        };
+        match answer_by {
+            // A worker that is being forked right now would be nobody's: the mold first says whose process it is.
+            Some(deadline) if now < deadline => plan.wake(deadline),
+            // It forks nobody any more, and its copies of the listening sockets would keep clients waiting in vain.
+            _ => plan.actions.push(Action::DismissMold { generation: number }),
         }
     }
     let fast = matches!(roster.stop, Stop::Fast(_) | Stop::Now);

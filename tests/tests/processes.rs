@@ -426,3 +426,13 @@ fn several_addresses_are_served_at_once() {
         assert_eq!(curl(["--unix-socket", &socket, "http://x/"]).status, 200);
     }
 }
+
+#[test]
+fn shut_2_stopping_while_workers_are_being_forked_forgets_nobody() {
+    for _ in 0..10 {
+        let mut server = Setup::perl(&app::handler("await answer($send, $$);")).workers(24).start();
+        assert!(server.stop().success(), "{}", server.log());
+        assert!(!server.has_said(" ERROR "), "{}", server.log());
+        assert!(!server.has_processes());
+    }
+}

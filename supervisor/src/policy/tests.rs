@@ -211,14 +211,32 @@ fn further_signals_hurry() {
     assert_eq!(bench.step(), []);
 }
 
-#[test]
-fn a_stop_during_start_up_waits_for_nobody_unborn() {
+/// A server with one worker that was asked to stop while the mold was forking that worker.
+fn stopped_while_forking() -> Bench {
     let mut bench = Bench::new(1, true);
     bench.step();
     bench.event(Event::MoldReady { generation: 1 });
     bench.step();
     bench.event(Event::StopRequested);
-    assert_eq!(bench.step(), [Action::DismissMold { generation: 1 }], "the worker has no process yet");
+    assert_eq!(bench.step(), [], "the mold has not said whose process it is");
+    bench
+}
+
+#[test]
+fn a_stop_waits_for_the_mold_to_answer_a_fork() {
+    let mut bench = stopped_while_forking();
+    let id = bench.ids()[0];
+    bench.event(Event::WorkerSpawned { id, pid: 7 });
+    let actions = bench.step();
+    assert_eq!(actions, [Action::DismissMold { generation: 1 }, Action::Kill(id, Grounds::Unneeded)]);
+}
+
+#[test]
+fn a_stop_during_start_up_does_not_wait_for_ever_for_the_unborn() {
+    let mut bench = stopped_while_forking();
+    assert_eq!(bench.wake_at(), Some(bench.now + FORK_ANSWER));
+    bench.now += FORK_ANSWER;
+    assert_eq!(bench.step(), [Action::DismissMold { generation: 1 }]);
     bench.event(Event::MoldExited { generation: 1, ending: Ending::Killed(9) });
     assert_eq!(bench.step(), [Action::Finish(Outcome::Stopped)]);
 }
