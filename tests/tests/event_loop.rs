@@ -557,3 +557,26 @@ fn bind_6_waiting_costs_no_processor_time() {
     drop(parked);
     expect(&server, "/", "fine");
 }
+
+/// Children end at any moment, also while another coroutine is being suspended.
+#[test]
+fn fut_5_children_that_end_under_load_disturb_no_coroutine() {
+    let text = app::handler(
+        "my $pid = fork // die 'no fork';
+        if (!$pid) { require POSIX; POSIX::_exit(0) }
+        await Future::IO->waitpid($pid);
+        await answer($send, 'waited');",
+    );
+    let server = Setup::perl(&text).start();
+    let address = server.address();
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            std::thread::spawn(move || (0..40).map(|_| load::get(address, "/").map(|r| r.status)).collect::<Vec<_>>())
+        })
+        .collect();
+    for client in clients {
+        for status in client.join().expect("a client") {
+            assert_eq!(status, Ok(200), "{}", server.log());
+        }
+    }
+}

@@ -89,12 +89,21 @@ sub waitpid {
     my $future = PAGI::Native::Future->new;
     if (!%children) {
         $previous_handler = $SIG{CHLD};
-        $SIG{CHLD} = \&_reap;
+        $SIG{CHLD} = \&_child_ended;
     }
     push @{$children{$pid}}, $future;
     $future->on_cancel(sub { _forget($pid) });
-    _reap();
+    # It may have ended before anybody listened.
+    PAGI::Native::later(\&_reap);
     return $future;
+}
+
+# A signal handler runs between any two operations, also while a coroutine is being suspended. Futures are only ever
+# completed from a clean turn of the loop (FUT-5).
+sub _child_ended {
+    PAGI::Native::later(\&_reap);
+    $previous_handler->(@_) if ref $previous_handler eq 'CODE';
+    return;
 }
 
 sub _reap {
@@ -107,7 +116,6 @@ sub _reap {
         _restore_handler();
         $_->is_ready or $_->done($status) for @$futures;
     }
-    $previous_handler->(@_) if @_ && ref $previous_handler eq 'CODE';
     return;
 }
 
