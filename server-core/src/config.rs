@@ -42,7 +42,8 @@ pub struct Config {
     /// Unread body bytes that are read and thrown away so that a connection can be kept after an application answered
     /// without reading (HTTP-7); beyond it the connection is closed. Default 65536.
     pub drain_limit: u64,
-    /// Files up to this size are read at once on the worker's thread. `sync_file_threshold`, default 65536.
+    /// Kept for users of the reference server and not looked at: what the page cache has is read on the worker's thread
+    /// whatever its size, and the rest by a helper thread. `sync_file_threshold`, default 65536.
     pub sync_file_threshold: u64,
     /// Largest payload of one received WebSocket frame. Crossed: Close 1009. `max_ws_frame_size`, default 65536.
     pub max_ws_frame_size: u64,

@@ -238,7 +238,7 @@ pub struct HttpOptions {
     /// Queued output in bytes below which sending goes on
     #[arg(long, default_value = "16384", value_parser = parse_count::<usize>, value_name = "BYTES")]
     pub write_low_watermark: usize,
-    /// Largest file in bytes that is read at once
+    /// Accepted for command lines of the reference server, without effect: cached files never wait, others never block
     #[arg(long, default_value = "65536", value_parser = parse_count::<u64>, value_name = "BYTES")]
     pub sync_file_threshold: u64,
     /// Largest payload of a received WebSocket frame in bytes
