@@ -1,9 +1,10 @@
 //! Drives the real `pagi-server` binary from outside.
 //!
 //! A test makes a [`server::Setup`], starts it, and talks to it with a client: [`raw`] sends exact bytes, [`http`]
-//! understands what came back, [`curl`] is a real one, [`load`] counts what many requests come to.
+//! understands what came back, [`curl`] and [`browser`] are real ones, [`load`] counts what many requests come to.
 
 pub mod app;
+pub mod browser;
 pub mod corpus;
 pub mod curl;
 pub mod http;
