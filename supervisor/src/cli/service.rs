@@ -1,0 +1,37 @@
+//! Running as a service.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::address::Address;
+
+/// Running as a service.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Service")]
+pub struct ServiceOptions {
+    /// Run in the background; returns when the server is ready or has failed
+    #[arg(short = 'D', long)]
+    pub daemonize: bool,
+    /// File to hold the process id
+    #[arg(long, value_name = "FILE")]
+    pub pid: Option<PathBuf>,
+    /// User to become after binding (needs root)
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Group to become after binding (needs root) [default: the user's]
+    #[arg(long, value_name = "NAME")]
+    pub group: Option<String>,
+    /// Control socket for pagictl [default: control.sock in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/pagi, /run/pagi or
+    /// /tmp/pagi-UID]
+    #[arg(long, value_name = "PATH")]
+    pub control_socket: Option<PathBuf>,
+    /// Where monitoring is answered.
+    #[arg(
+        long,
+        help = "HOST:PORT, [IPV6]:PORT or path where /metrics, /healthz, /readyz and /status.json are answered, without asking who asks [default: nowhere]",
+        value_parser = Address::parse,
+        value_name = "ADDRESS"
+    )]
+    pub admin_listen: Option<Address>,
+}

@@ -1,0 +1,93 @@
+//! What values of options look like. An error that starts in lower case is completed by [`crate::usage`] to
+//! "--option takes ..., got 'value'".
+
+use std::time::Duration;
+
+use pagi_server_core::access_log::Format;
+
+use super::application::Lifespan;
+
+/// A number.
+pub fn count<T: std::str::FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "takes a whole number".to_owned())
+}
+
+/// A number that is not zero.
+pub fn positive(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|&number| number > 0).ok_or_else(|| "takes a whole number from 1".to_owned())
+}
+
+/// How many workers.
+pub fn workers(text: &str) -> Result<u32, String> {
+    text.parse().ok().filter(|&number| number <= 1024).ok_or_else(|| "takes a number from 0 to 1024".to_owned())
+}
+
+/// How many accept queues.
+pub fn queues(text: &str) -> Result<u16, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (1..=1024).contains(number))
+        .ok_or_else(|| "takes a number from 1 to 1024".to_owned())
+}
+
+/// Length of an accept queue.
+pub fn backlog(text: &str) -> Result<i32, String> {
+    text.parse().ok().filter(|&number| number > 0).ok_or_else(|| "takes a whole number from 1".to_owned())
+}
+
+/// A span of time in seconds, fractions allowed.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let digits_only = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let seconds = text.parse::<f64>().ok().filter(|_| digits_only);
+    seconds
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        // A century is for ever, and sums of it cannot overflow a clock.
+        .filter(|&duration| duration <= Duration::from_secs(3_155_760_000))
+        .ok_or_else(|| "takes a number of seconds".to_owned())
+}
+
+/// On or off.
+pub fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("takes on or off".to_owned()),
+    }
+}
+
+/// A compression level.
+pub fn level(text: &str) -> Result<u32, String> {
+    let level = text.parse::<u32>().ok().filter(|level| (1..=9).contains(level));
+    level.ok_or_else(|| "takes a compression level from 1 to 9".to_owned())
+}
+
+/// A mount point.
+pub fn root_path(text: &str) -> Result<String, String> {
+    if text.is_empty() || (text.starts_with('/') && !text.ends_with('/')) {
+        Ok(text.to_owned())
+    } else {
+        Err("takes a path that starts with '/' and does not end in one".to_owned())
+    }
+}
+
+/// Permissions of a socket.
+pub fn socket_mode(text: &str) -> Result<u32, String> {
+    let shape = text.len() == 4 && text.starts_with('0');
+    let mode = u32::from_str_radix(text, 8).ok().filter(|_| shape && !text.contains('+'));
+    mode.ok_or_else(|| format!("--socket-mode must be an octal value like 0660, got: {text}"))
+}
+
+/// How lifespan events are handled.
+pub fn lifespan(text: &str) -> Result<Lifespan, String> {
+    match text {
+        "auto" => Ok(Lifespan::Auto),
+        "on" => Ok(Lifespan::On),
+        "off" => Ok(Lifespan::Off),
+        _ => Err(format!("Invalid lifespan_mode '{text}': must be auto, on or off")),
+    }
+}
+
+/// A line format of the access log.
+pub fn log_format(text: &str) -> Result<String, String> {
+    Format::parse(text).map(|_| text.to_owned())
+}
