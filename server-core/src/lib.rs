@@ -27,6 +27,7 @@ pub mod listener;
 pub mod outbound;
 pub mod path;
 pub mod reason;
+pub mod refusal;
 pub mod scope;
 pub mod sequence;
 pub mod sse;

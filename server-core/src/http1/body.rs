@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::http1::head::Refusal;
+use crate::refusal::Refusal;
 use crate::scope::BodyFraming;
 
 /// Longest chunk-size line, extensions included.

@@ -4,8 +4,8 @@ use crate::config::Config;
 use crate::date;
 use crate::event::FileRange;
 use crate::header::{HeaderList, has_token};
-use crate::http1::head::Refusal;
 use crate::outbound::Outbound;
+use crate::refusal::Refusal;
 use crate::scope::{RequestHead, Version};
 use crate::status;
 

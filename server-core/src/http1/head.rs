@@ -9,50 +9,9 @@ use smallvec::SmallVec;
 use crate::config::Config;
 use crate::header::{HeaderList, has_token, list_elements};
 use crate::http1::encode::wants_keep_alive;
+use crate::refusal::Refusal;
 use crate::scope::{BodyFraming, RequestHead, ScopeKind, Version};
-use crate::websocket::handshake::{self, Handshake};
-
-/// Why a request is refused: status and body text of the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refusal {
-    /// Status code.
-    pub status: u16,
-    /// Text of the response body.
-    pub text: &'static str,
-    /// Further header fields. `upgrade` gets its companion in `connection` (HDR-21).
-    pub headers: &'static [(&'static str, &'static str)],
-}
-
-impl From<handshake::Refusal> for Refusal {
-    fn from(refusal: handshake::Refusal) -> Self {
-        Self { status: refusal.status, text: refusal.text, headers: refusal.headers }
-    }
-}
-
-impl Refusal {
-    const fn new(status: u16, text: &'static str) -> Self {
-        Self { status, text, headers: &[] }
-    }
-
-    pub(crate) const BAD_REQUEST: Self = Self::new(400, "Bad Request");
-    pub(crate) const TIMEOUT: Self = Self::new(408, "Request Timeout");
-    pub(crate) const BODY_TOO_LARGE: Self = Self::new(413, "Payload Too Large");
-    pub(crate) const URI_TOO_LONG: Self = Self::new(414, "URI Too Long");
-    pub(crate) const HEAD_TOO_LARGE: Self = Self::new(431, "Request Header Fields Too Large");
-    pub(crate) const BAD_CHUNK: Self = Self::new(400, "Invalid chunk size");
-    pub(crate) const AT_CAPACITY: Self = Self {
-        status: 503,
-        text: "503 Service Unavailable - Server at capacity\r\n",
-        headers: &[("retry-after", "5")],
-    };
-    pub(crate) const FORBIDDEN: Self = Self::new(403, "Forbidden");
-    pub(crate) const SERVER_ERROR: Self = Self::new(500, "Internal Server Error");
-    const CHUNKED_NOT_LAST: Self = Self::new(400, "chunked must be the final Transfer-Encoding");
-    const TWO_FRAMINGS: Self = Self::new(400, "Transfer-Encoding and Content-Length are mutually exclusive");
-    const UNKNOWN_CODING: Self = Self::new(501, "Unsupported Transfer-Encoding");
-    const CONNECT: Self = Self::new(501, "CONNECT method not supported");
-    const VERSION: Self = Self::new(505, "HTTP Version Not Supported");
-}
+use crate::websocket::handshake::Handshake;
 
 /// Finds the end of a head in a growing buffer without looking at any byte twice (a slow flood of header bytes costs
 /// linear time).
