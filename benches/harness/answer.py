@@ -22,7 +22,8 @@ class Exchange:
 
     path: str = "/"
     method: str = "GET"
-    body: bytes = b""
+    body: bytes = b""  # ASCII without NUL: it travels as an argument of wrk
+    content_type: str = ""  # of the body, when the application looks at it
     status: int = 200
     # Takes the body; returns what is wrong with it, or '' when it is right.
     flaw: Callable[[bytes], str] = lambda body: ""
@@ -50,7 +51,10 @@ class Exchange:
                 self.path,
                 body=self.body or None,
                 # Leaves a server with one connection per worker free for the load.
-                headers={"Connection": "close"},
+                headers={
+                    "Connection": "close",
+                    **({"Content-Type": self.content_type} if self.content_type else {}),
+                },
             )
             response = connection.getresponse()
             return response.status, response.read()
@@ -98,6 +102,19 @@ def json_record(body):
     if not 900 <= len(body) <= 1150:
         return f"the right JSON in {len(body)} bytes instead of about 1 KB"
     return ""
+
+
+def json_value(expected):
+    """Any spelling of that value: key order, and blanks between tokens, are the encoder's choice."""
+
+    def flaw(body):
+        try:
+            value = json.loads(body)
+        except ValueError as error:
+            return f"not JSON ({error})"
+        return "" if value == expected else f"JSON of another value than {expected!r}"
+
+    return flaw
 
 
 def _shown(body):

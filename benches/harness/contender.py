@@ -117,6 +117,10 @@ class Feersum(Contender):
         ]
 
 
+def _under_starman(name, suffix, *modules, packages):
+    return Starman(name, suffix, "starman", ("Starman", *modules), f"starman, {packages}")
+
+
 PEERS = {
     peer.name: peer
     for peer in (
@@ -128,6 +132,9 @@ PEERS = {
             # Many dying requests corrupt its heap ("corrupted size vs. prev_size").
             unfit=("soak",),
         ),
+        # The same work without the framework or the middleware that a scenario is about.
+        _under_starman("starman-bare", ".bare.psgi", packages="libplack-perl"),
+        _under_starman("dancer2", ".dancer2.psgi", "Dancer2", packages="libdancer2-perl"),
         Mojo("mojo", ".mojo.pl", "perl", ("Mojolicious",), "libmojolicious-perl"),
         Nginx("nginx", ".nginx.conf", "nginx", (), "nginx-light"),
     )
@@ -135,4 +142,6 @@ PEERS = {
 
 
 def ours(program):
-    return Ours("ours", ".pl", os.path.abspath(program))
+    """Ours, and ours with the same work written against the protocol, where a scenario asks for it."""
+    path = os.path.abspath(program)
+    return [Ours("ours", ".pl", path), Ours("ours-bare", ".bare.pl", path)]

@@ -1,4 +1,5 @@
--- Script of wrk: load.lua METHOD BODY_LENGTH [STATUS [ANSWER_LENGTH]]
+-- Script of wrk: load.lua METHOD BODY CONTENT_TYPE [STATUS [ANSWER_LENGTH]]
+-- An empty BODY or CONTENT_TYPE is none.
 --
 -- With STATUS every answer is examined. Without it neither request() nor
 -- response() is defined, so wrk sends one prepared request again and again
@@ -12,14 +13,14 @@ end
 
 function init(args)
    wrk.method = args[1]
-   local length = tonumber(args[2])
-   if length > 0 then
-      -- The same bytes as harness/load.py: pattern().
-      local pattern = "0123456789abcdef"
-      wrk.body = string.sub(string.rep(pattern, math.ceil(length / #pattern)), 1, length)
+   if #args[2] > 0 then
+      wrk.body = args[2]
+   end
+   if #args[3] > 0 then
+      wrk.headers["Content-Type"] = args[3]
    end
    examined, wrong = 0, 0
-   local expected_status, expected_length = tonumber(args[3]), tonumber(args[4])
+   local expected_status, expected_length = tonumber(args[4]), tonumber(args[5])
    if expected_status then
       function response(status, headers, body)
          examined = examined + 1

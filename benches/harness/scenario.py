@@ -2,7 +2,7 @@
 needs (a server takes part if it has them all) and run(contenders, settings,
 say), which returns Markdown and whether every result could be used."""
 
-from .answer import Exchange, exactly, json_record
+from .answer import Exchange, exactly, json_record, json_value
 from .comparison import Comparison
 from .load import pattern
 from .memory import MemoryScenario
@@ -10,6 +10,14 @@ from .soak import Soak
 
 HELLO = Exchange(flaw=exactly(b"Hello, World!\n"))
 ECHOED = pattern(4096)
+ORDER = Exchange(
+    path="/orders/17",
+    method="POST",
+    body=b'{"item":"lamp","quantity":3,"price":12.5}',
+    content_type="application/json",
+    flaw=json_value({"id": 17, "item": "lamp", "quantity": 3, "total": 37.5}),
+)
+PAGE = Exchange(path="/page", flaw=exactly(pattern(2048)))
 
 SCENARIOS = {
     scenario.name: scenario
@@ -31,6 +39,13 @@ SCENARIOS = {
             "latency", "hello over a single connection", "hello", HELLO,
             connections=1, latency_matters=True,
         ),
+        Comparison(
+            "toolkit-router", "a routed request with JSON in and out, by the toolkit's classes",
+            "toolkit-router", ORDER,
+        ),
+        Comparison("middleware", "2 KiB of HTML through ten middleware", "middleware", PAGE),
+        Comparison("simple-hello", "hello as a PAGI::Simple route", "simple-hello", HELLO),
+        Comparison("simple-json", "JSON in and out of a PAGI::Simple route", "simple-json", ORDER),
         MemoryScenario("memory", "four workers after load, small and big application", HELLO),
         Soak(
             "soak", "memory over very many requests", "soak",

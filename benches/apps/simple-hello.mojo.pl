@@ -1,0 +1,8 @@
+use Mojolicious::Lite -signatures;
+
+get '/' => sub ($c) {
+    $c->res->headers->content_type('text/plain');
+    $c->render(data => "Hello, World!\n");
+};
+
+app->start;
