@@ -4,8 +4,10 @@ use strict;
 use warnings;
 use parent 'PAGI::Middleware';
 
+use Future;
 use Future::AsyncAwait;
 use POSIX ();
+use Scalar::Util qw(blessed);
 use Time::HiRes qw(time);
 
 # Log lines are read by machines: month names must not follow the locale.
@@ -27,55 +29,69 @@ sub wrap {
     };
 }
 
-async sub _logged {
+sub _logged {
     my ($self, $app, $scope, $receive, $send) = @_;
     my $started = time;
     my ($status, $size) = (undef, 0);
-    my $watched = sub {
-        my ($event) = @_;
-        if (ref $event eq 'HASH') {
-            my $type = $event->{type} // '';
-            if    ($type eq 'http.response.body')  { $size += length($event->{body} // '') }
-            elsif ($type eq 'http.response.start') { $status = $event->{status} }
-        }
-        return $send->($event);
+    my $done = eval {
+        $app->($scope, $receive, sub {
+            my ($event) = @_;
+            if (ref $event eq 'HASH') {
+                my $type = $event->{type} // '';
+                if    ($type eq 'http.response.body')  { $size += length($event->{body} // '') }
+                elsif ($type eq 'http.response.start') { $status = $event->{status} }
+            }
+            return $send->($event);
+        });
+    } // Future->fail($@ || 'the application returned no Future');
+    my $log = sub {
+        my ($ok) = @_;
+        $self->{logger}->($self->_line($scope, $status // ($ok ? 0 : 500), $size, time - $started));
     };
+    return _settled($done, $log) unless blessed $done && $done->isa('Future') && $done->is_done;
+    $log->(1);
+    return $done;
+}
 
-    my $ok = eval { await $app->($scope, $receive, $watched); 1 };
+async sub _settled {
+    my ($done, $log) = @_;
+    my $ok = eval { await $done; 1 };
     my $error = $@;
-    $self->{logger}->($self->_line($scope, $status // ($ok ? 0 : 500), $size, time - $started));
+    $log->($ok);
     die $error unless $ok;
     return;
 }
 
 sub _line {
     my ($self, $scope, $status, $size, $elapsed) = @_;
-    my $method = _safe($scope->{method} // '-');
-    my $target = _safe($scope->{path} // '/');
-    $target .= '?' . _safe($scope->{query_string}) if length($scope->{query_string} // '');
-    my $seconds = sprintf '%.3fs', $elapsed;
-    my $format  = $self->{format};
-    return "$method $target $status $seconds\n" if $format ne 'combined' && $format ne 'common';
-
-    my $ip = _safe(($scope->{client} && $scope->{client}[0]) // '-');
-    my $version = $scope->{http_version} // '1.1';
-    my $line = sprintf '%s - - [%s] "%s %s HTTP/%s" %s %s',
-        $ip, _timestamp(), $method, $target, $version, $status, $size;
-    return "$line\n" if $format eq 'common';
-
     my ($referer, $agent) = ('-', '-');
     for my $pair (@{ $scope->{headers} || [] }) {
         my $name = lc $pair->[0];
-        if    ($name eq 'referer')    { $referer = $pair->[1] }
-        elsif ($name eq 'user-agent') { $agent   = $pair->[1] }
+        if    ($name eq 'referer')    { $referer = $pair->[1] // '-' }
+        elsif ($name eq 'user-agent') { $agent   = $pair->[1] // '-' }
     }
-    return sprintf qq{%s "%s" "%s" %s\n}, $line, _safe($referer), _safe($agent), $seconds;
+    my @said = (
+        ($scope->{client} && $scope->{client}[0]) // '-',
+        $scope->{method} // '-', $scope->{path} // '/', $scope->{query_string} // '', $referer, $agent,
+    );
+    # nearly always there is nothing to escape, and one look tells
+    @said = map { _safe($_) } @said if "@said" =~ /[^ !#-\[\]-~]/;
+    my ($ip, $method, $target, $query);
+    ($ip, $method, $target, $query, $referer, $agent) = @said;
+    $target .= "?$query" if length $query;
+
+    my $format = $self->{format};
+    return sprintf "%s %s %s %.3fs\n", $method, $target, $status, $elapsed
+        if $format ne 'combined' && $format ne 'common';
+    my $line = "$ip - - [" . _timestamp() . qq{] "$method $target HTTP/} . ($scope->{http_version} // '1.1')
+        . qq{" $status $size};
+    return "$line\n" if $format eq 'common';
+    return sprintf qq{%s "%s" "%s" %.3fs\n}, $line, $referer, $agent, $elapsed;
 }
 
 # What a client sends must neither end a line nor a quoted field.
 sub _safe {
     my ($text) = @_;
-    return '-' unless defined $text;
     utf8::encode($text) if $text =~ /[^\x00-\xff]/ || utf8::is_utf8($text);
     $text =~ s/([\x00-\x1f\x7f"\\])/sprintf '\\x%02X', ord $1/ge;
     return $text;

@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use parent 'PAGI::Middleware';
 
-use PAGI::Middleware::Support::Headers qw(response_header with_headers);
+use PAGI::Middleware::Support::Headers qw(response_header);
 use PAGI::Middleware::Support::HeldResponse;
 
 sub _init {
@@ -16,25 +16,24 @@ sub _init {
 sub wrap {
     my ($self, $app) = @_;
     return $app if $self->{auto_chunked};
+    my $held = PAGI::Middleware::Support::HeldResponse->new(
+        hold    => \&_lacks_length,
+        # The empty body of an application that answers HEAD itself says nothing
+        # about the length a GET would have (HEAD-4).
+        release => sub {
+            my ($start, $event, $body, $scope) = @_;
+            return (length $body || !_is_head($scope) ? _sized($start, length $body) : $start, $event);
+        },
+        bodiless => sub { my ($start, $scope) = @_; _is_head($scope) ? $start : _sized($start, 0) },
+    );
     return sub {
         my ($scope, $receive, $send) = @_;
         return $app->($scope, $receive, $send) if $scope->{type} ne 'http';
-
-        # The empty body of an application that answers HEAD itself says nothing
-        # about the length a GET would have (HEAD-4).
-        my $head = ($scope->{method} // '') eq 'HEAD';
-        return PAGI::Middleware::Support::HeldResponse->new(
-            send    => $send,
-            hold    => \&_lacks_length,
-            release => sub {
-                my ($start, $event, $body) = @_;
-                return ($start, $event) if $head && !length $body;
-                return (_sized($start, length $body), $event);
-            },
-            bodiless => sub { $head ? $_[0] : _sized($_[0], 0) },
-        )->run($app, $scope, $receive);
+        return $held->run($app, $scope, $receive, $send);
     };
 }
+
+sub _is_head { ($_[0]{method} // '') eq 'HEAD' }
 
 sub _lacks_length {
     my ($start) = @_;
@@ -44,9 +43,11 @@ sub _lacks_length {
         && lc(response_header($start, 'transfer-encoding') // '') ne 'chunked';
 }
 
+# The start is the copy that was held: its hash may be changed, the header array is the application's.
 sub _sized {
     my ($start, $length) = @_;
-    return with_headers($start, [ 'content-length', $length ]);
+    $start->{headers} = [ @{ $start->{headers} || [] }, [ 'content-length', $length ] ];
+    return $start;
 }
 
 1;

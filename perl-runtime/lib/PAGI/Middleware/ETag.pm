@@ -5,7 +5,7 @@ use warnings;
 use parent 'PAGI::Middleware';
 
 use Digest::MD5 qw(md5_hex);
-use PAGI::Middleware::Support::Headers qw(response_header with_headers);
+use PAGI::Middleware::Support::Headers qw(response_header);
 use PAGI::Middleware::Support::HeldResponse;
 
 sub _init {
@@ -17,21 +17,21 @@ sub _init {
 sub wrap {
     my ($self, $app) = @_;
     my $prefix = $self->{prefix};
+    my $held = PAGI::Middleware::Support::HeldResponse->new(
+        hold    => \&_wants_tag,
+        release => sub {
+            my ($start, $event, $body, $scope) = @_;
+            # The tag of an empty HEAD body would not be the tag of the GET.
+            return ($start, $event) if !length $body && ($scope->{method} // '') eq 'HEAD';
+            # the start is the copy that was held, its header array is the application's
+            $start->{headers} = [ @{ $start->{headers} || [] }, [ 'ETag', $prefix . '"' . md5_hex($body) . '"' ] ];
+            return ($start, $event);
+        },
+    );
     return sub {
         my ($scope, $receive, $send) = @_;
         return $app->($scope, $receive, $send) if $scope->{type} ne 'http';
-
-        my $head = ($scope->{method} // '') eq 'HEAD';
-        return PAGI::Middleware::Support::HeldResponse->new(
-            send    => $send,
-            hold    => \&_wants_tag,
-            release => sub {
-                my ($start, $event, $body) = @_;
-                # The tag of an empty HEAD body would not be the tag of the GET.
-                return ($start, $event) if $head && !length $body;
-                return (with_headers($start, [ 'ETag', $prefix . '"' . md5_hex($body) . '"' ]), $event);
-            },
-        )->run($app, $scope, $receive);
+        return $held->run($app, $scope, $receive, $send);
     };
 }
 

@@ -4,6 +4,7 @@ use strict;
 use warnings;
 use parent 'PAGI::Middleware';
 
+use Future;
 use Future::AsyncAwait;
 use JSON::MaybeXS ();
 use Scalar::Util qw(blessed);
@@ -38,24 +39,31 @@ sub wrap {
     };
 }
 
-async sub _handled {
+sub _handled {
     my ($self, $app, $scope, $receive, $send) = @_;
     my $started = 0;
-    my $watched = sub {
-        my ($event) = @_;
-        my $sent = $send->($event);
-        return $sent unless ref $event eq 'HASH' && ($event->{type} // '') eq 'http.response.start';
-        # SEND-10: a start the server refused has not begun a response.
-        if (!$sent->is_ready) { $started = 1; return $sent->on_fail(sub { $started = 0 }) }
-        $started = 1 if $sent->is_done;
-        return $sent;
-    };
-    return if eval { await $app->($scope, $receive, $watched); 1 };
+    my $done = eval {
+        $app->($scope, $receive, sub {
+            my ($event) = @_;
+            my $sent = $send->($event);
+            return $sent unless ref $event eq 'HASH' && ($event->{type} // '') eq 'http.response.start';
+            # SEND-10: a start the server refused has not begun a response.
+            $started = 1;
+            return $sent->is_done ? $sent : $sent->on_fail(sub { $started = 0 });
+        });
+    } // Future->fail($@ || 'Unknown error');
+    return $done if blessed $done && $done->isa('Future') && $done->is_done;
+    return $self->_settled($done, \$started, $scope, $send);
+}
+
+async sub _settled {
+    my ($self, $done, $started, $scope, $send) = @_;
+    return if eval { await $done; 1 };
     my $error = $@;
     $error = 'Unknown error' unless ref $error || (defined $error && length $error);
 
     await $self->_tell($error);
-    if ($started) {
+    if ($$started) {
         warn "Error occurred after response started: $error\n";
         return;
     }

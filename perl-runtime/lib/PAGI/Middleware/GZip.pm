@@ -29,6 +29,11 @@ sub _init {
 
 sub wrap {
     my ($self, $app) = @_;
+    my $held = PAGI::Middleware::Support::HeldResponse->new(
+        hold    => sub { $self->_eligible($_[0]) },
+        release => sub { $self->_compressed(@_) },
+        aside   => \&_varying,
+    );
     return sub {
         my ($scope, $receive, $send) = @_;
         return $app->($scope, $receive, $send) if $scope->{type} ne 'http';
@@ -43,12 +48,7 @@ sub wrap {
                 return $send->(_varying($event));
             });
         }
-        return PAGI::Middleware::Support::HeldResponse->new(
-            send    => $send,
-            hold    => sub { $self->_eligible($_[0]) },
-            release => sub { $self->_compressed(@_) },
-            aside   => \&_varying,
-        )->run($app, $scope, $receive);
+        return $held->run($app, $scope, $receive, $send);
     };
 }
 

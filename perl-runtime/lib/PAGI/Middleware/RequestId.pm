@@ -31,7 +31,7 @@ sub wrap {
         return $app->(
             { %$scope, request_id => $id },
             $receive,
-            adding_headers($send, sub { [ $header, $id ] }),
+            adding_headers($send, [ [ $header, $id ] ]),
         );
     };
 }

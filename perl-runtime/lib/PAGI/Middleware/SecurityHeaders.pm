@@ -37,7 +37,7 @@ sub wrap {
         my ($scope, $receive, $send) = @_;
         return $app->($scope, $receive, $send) if $scope->{type} ne 'http';
         my $list = ($scope->{scheme} // 'http') eq 'https' ? $self->{secure} : $self->{plain};
-        return $app->($scope, $receive, adding_headers($send, sub { map { [@$_] } @$list }));
+        return $app->($scope, $receive, adding_headers($send, $list));
     };
 }
 

@@ -7,7 +7,7 @@ use Exporter qw(import);
 
 our @EXPORT_OK = qw(
     request_header request_header_all response_header
-    without_headers with_headers starts_response adding_headers
+    without_headers adding_headers
     vary_on printable
 );
 
@@ -43,23 +43,14 @@ sub without_headers {
 
 # Always a fresh array: an application may send one constant header array again
 # and again, and must not find our headers piling up in it.
-sub with_headers {
-    my ($event, @pairs) = @_;
-    return { %$event, headers => [ @{ $event->{headers} || [] }, @pairs ] };
-}
-
-sub starts_response {
-    my ($event) = @_;
-    return ref $event eq 'HASH' && $STARTS{ $event->{type} // '' };
-}
-
 sub adding_headers {
     my ($send, $pairs) = @_;
+    my $known = ref $pairs eq 'ARRAY';
     return sub {
         my ($event) = @_;
-        return $send->($event) unless starts_response($event);
-        my @pairs = $pairs->();
-        return $send->(@pairs ? with_headers($event, @pairs) : $event);
+        return $send->($event) unless ref $event eq 'HASH' && $STARTS{ $event->{type} // '' };
+        my @pairs = $known ? map { [@$_] } @$pairs : $pairs->() or return $send->($event);
+        return $send->({ %$event, headers => [ @{ $event->{headers} || [] }, @pairs ] });
     };
 }
 
@@ -121,18 +112,10 @@ The first value of that header in a start event, or undef.
 
 A new array reference without the named headers.
 
-=head2 with_headers($event, @pairs)
-
-A copy of the event with a new header array, the pairs appended.
-
-=head2 starts_response($event)
-
-True for C<http.response.start>, C<sse.start> and C<sse.http.response.start>.
-
 =head2 adding_headers($send, $pairs)
 
-A send coderef that calls C<$pairs> for each start event and appends the C<[name,
-value]> pairs it returns.
+A send coderef that appends C<[name, value]> pairs to the headers of each start event (C<http.response.start>, C<sse.start>, C<sse.http.response.start>): copies of those in
+the array C<$pairs>, or those the coderef C<$pairs> returns.
 
 =head2 vary_on(\@headers, $name)
 

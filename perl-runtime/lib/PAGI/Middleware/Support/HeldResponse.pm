@@ -7,44 +7,42 @@ use Future;
 use Scalar::Util qw(blessed);
 use PAGI::Middleware::Support::Reply qw(in_turn);
 
-# waiting: no start yet; held: start kept back; open: everything passes through.
 sub new {
-    my ($class, %args) = @_;
-    return bless { state => 'waiting', %args }, $class;
+    my ($class, %rules) = @_;
+    return bless {%rules}, $class;
 }
 
+# What is kept per request are the lexicals here: a start that is held, and whether anything may still be.
 sub run {
-    my ($self, $app, $scope, $receive) = @_;
-    my $done = $app->($scope, $receive, sub { $self->_event($_[0]) });
+    my ($self, $app, $scope, $receive, $send) = @_;
+    my ($start, $open);
+    my $done = $app->($scope, $receive, sub {
+        my ($event) = @_;
+        return $send->($event) if $open || ref $event ne 'HASH';
+        my $type = $event->{type} // '';
+
+        if (!$start) {
+            return $send->($event) if $type ne 'http.response.start';
+            # TRLR-4: a length or a rewritten body would invalidate promised trailers.
+            if ($event->{trailers} || !$self->{hold}->($event, $scope)) {
+                $open = 1;
+                return $send->($event);
+            }
+            $start = {%$event};
+            return Future->done;
+        }
+
+        $open = 1;
+        my $held = $start;
+        undef $start;
+        my $body = $type eq 'http.response.body' ? _whole_body($event) : undef;
+        return in_turn($send, defined $body ? $self->{release}->($held, $event, $body, $scope) : ($self->_aside($held), $event));
+    });
     return $done unless blessed $done && $done->isa('Future');
     if ($done->is_done) {
-        return $self->{state} eq 'held' ? $self->_end : $done;
+        return $start ? $send->($self->_bodiless($start, $scope)) : $done;
     }
-    return $done->then(sub { $self->{state} eq 'held' ? $self->_end : Future->done });
-}
-
-sub _event {
-    my ($self, $event) = @_;
-    return $self->{send}->($event)
-        if $self->{state} eq 'open' || ref $event ne 'HASH';
-    my $type = $event->{type} // '';
-
-    if ($self->{state} eq 'waiting') {
-        return $self->{send}->($event) if $type ne 'http.response.start';
-        # TRLR-4: a length or a rewritten body would invalidate promised trailers.
-        if ($event->{trailers} || !$self->{hold}->($event)) {
-            $self->{state} = 'open';
-            return $self->{send}->($event);
-        }
-        $self->{state} = 'held';
-        $self->{start} = {%$event};
-        return Future->done;
-    }
-
-    my $body = $type eq 'http.response.body' ? _whole_body($event) : undef;
-    my $start = $self->_take_start;
-    return in_turn($self->{send}, $self->_aside($start), $event) unless defined $body;
-    return in_turn($self->{send}, $self->{release}->($start, $event, $body));
+    return $done->then(sub { $start ? $send->($self->_bodiless($start, $scope)) : Future->done });
 }
 
 # Only a body that is complete and at hand can be worked on: not a stream, not a
@@ -57,21 +55,14 @@ sub _whole_body {
     return $bytes;
 }
 
-sub _end {
-    my ($self) = @_;
-    my $start = $self->_take_start;
-    return $self->{send}->($self->{bodiless} ? $self->{bodiless}->($start) : $self->_aside($start));
+sub _bodiless {
+    my ($self, $start, $scope) = @_;
+    return $self->{bodiless} ? $self->{bodiless}->($start, $scope) : $self->_aside($start);
 }
 
 sub _aside {
     my ($self, $start) = @_;
     return $self->{aside} ? $self->{aside}->($start) : $start;
-}
-
-sub _take_start {
-    my ($self) = @_;
-    $self->{state} = 'open';
-    return delete $self->{start};
 }
 
 1;
@@ -90,22 +81,22 @@ PAGI::Middleware::Support::HeldResponse - keep a response start until its body i
 
     sub wrap {
         my ($self, $app) = @_;
+        my $held = PAGI::Middleware::Support::HeldResponse->new(
+            hold    => sub { my ($start) = @_; $start->{status} == 200 },
+            release => sub { my ($start, $event, $body) = @_; ($start, $event) },
+        );
         return sub {
             my ($scope, $receive, $send) = @_;
             return $app->($scope, $receive, $send) if $scope->{type} ne 'http';
-            return PAGI::Middleware::Support::HeldResponse->new(
-                send    => $send,
-                hold    => sub { my ($start) = @_; $start->{status} == 200 },
-                release => sub { my ($start, $event, $body) = @_; ($start, $event) },
-            )->run($app, $scope, $receive);
+            return $held->run($app, $scope, $receive, $send);
         };
     }
 
 =head1 DESCRIPTION
 
-C<GZip>, C<ETag>, C<ContentLength> and C<Debug> need the whole body before they
-can write the head. An object of this class is made per request and decides, in one
-place and the same way for all of them, when that is possible.
+C<GZip>, C<ETag> and C<ContentLength> need the whole body before they
+can write the head. An object of this class decides, in one place and the same way for
+all of them, when that is possible. It is made once, by C<wrap>, and serves all requests.
 
 The start event is kept back. A complete body (C<more> false, C<body> bytes) is given
 to C<release>, and what that returns goes out at once. Everything else goes out
@@ -119,17 +110,14 @@ outer error handler can still answer.
 
 =over 4
 
-=item send
-
-The send coderef to forward to.
-
 =item hold
 
-C<< $hold->($start) >>, true when this response is of interest.
+C<< $hold->($start, $scope) >>, true when this response is of interest.
 
 =item release
 
-C<< $release->($start, $body_event, $bytes) >> returns the list of events to send.
+C<< $release->($start, $body_event, $bytes, $scope) >> returns the list of events to send. C<$start> is a copy of the
+application's event that may be changed; its header array is the application's own.
 
 =item aside
 
@@ -137,12 +125,12 @@ Optional: C<< $aside->($start) >> returns the start event to send when the body 
 
 =item bodiless
 
-Optional: C<< $bodiless->($start) >> returns the start event to send when the
+Optional: C<< $bodiless->($start, $scope) >> returns the start event to send when the
 application ended without any body event.
 
 =back
 
-=head2 run($app, $scope, $receive)
+=head2 run($app, $scope, $receive, $send)
 
 Calls the application and returns its Future.
 

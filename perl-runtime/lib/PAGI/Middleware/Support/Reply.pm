@@ -35,11 +35,13 @@ sub reply {
 # SEND-12: the next event goes out when the previous Future is done. Usually it is
 # done already, and then no Future is chained at all.
 sub in_turn {
-    my ($send, $event, @rest) = @_;
-    my $sent = $send->($event);
-    return $sent unless @rest;
-    return in_turn($send, @rest) if $sent->is_done;
-    return $sent->then(sub { in_turn($send, @rest) });
+    my ($send, @events) = @_;
+    while (defined(my $event = shift @events)) {
+        my $sent = $send->($event);
+        return $sent unless @events;
+        return $sent->then(sub { in_turn($send, @events) }) unless $sent->is_done;
+    }
+    return Future->done;
 }
 
 1;
