@@ -2,7 +2,7 @@
 # install the Debian packages that are missing (packaging/apt/*.txt).
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-rust test-perl test-bench bench lint fmt deps-run deps-test clean
+.PHONY: help run build docs-man test test-rust test-perl test-bench bench lint fmt deps-run deps-test clean
 
 EXAMPLE ?= examples/hello/app.pl
 PROVE_JOBS ?= 2
@@ -17,6 +17,9 @@ run: deps-run ## Build, and serve EXAMPLE (examples/hello/app.pl) on http://127.
 
 build: deps-run ## Build the release binaries target/release/pagi-server and target/release/pagictl
 	cargo build --release -p pagi-supervisor
+
+docs-man: deps-run ## Write manual pages to target/man and shell completions to target/completions
+	cargo run --release -p pagi-manual -- target
 
 test: deps-test test-rust test-perl test-bench ## Run all tests
 

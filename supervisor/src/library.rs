@@ -6,11 +6,15 @@ use std::path::PathBuf;
 const VARIABLE: &str = "PAGI_PERL_LIB";
 /// Where packages install it, seen from the directory of the binary.
 const INSTALLED: &str = "../share/pagi/perl";
-/// Where it is in a source tree.
-const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../perl-runtime/lib");
+/// Where it is in a source tree. A package is built with `PAGI_PACKAGED_LIB` set to the place it installs to: its binary
+/// names no directory of the machine it was built on, and never reads code from there.
+const SOURCE: &str = match option_env!("PAGI_PACKAGED_LIB") {
+    Some(directory) => directory,
+    None => concat!(env!("CARGO_MANIFEST_DIR"), "/../perl-runtime/lib"),
+};
 
-/// Finds the directory to put into `@INC`: `$PAGI_PERL_LIB`, beside the installed binary, or in the source tree the
-/// binary was built from.
+/// Finds the directory to put into `@INC`: `$PAGI_PERL_LIB`, beside the installed binary, or where the binary was built to
+/// find it (the source tree, or the directory a package installs to).
 ///
 /// # Errors
 /// Says where it was looked for.

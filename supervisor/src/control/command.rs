@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use hyper::Method;
 
 use super::client::{self, Failure};
@@ -112,6 +112,12 @@ impl From<Command> for Ask {
             Command::Stop => Self::Verb(Verb::Stop),
         }
     }
+}
+
+/// The command line as data, from which the manual page and the completions are made.
+#[must_use]
+pub fn definition() -> clap::Command {
+    CommandLine::command()
 }
 
 /// Runs the command and returns the status to exit with.
