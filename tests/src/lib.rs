@@ -14,3 +14,4 @@ pub mod patience;
 pub mod process;
 pub mod raw;
 pub mod server;
+pub mod websocket;

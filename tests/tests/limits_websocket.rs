@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use pagi_tests::lab::{Lab, request};
 use pagi_tests::raw::{End, Raw};
-
-const HANDSHAKE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+use pagi_tests::websocket::{Socket, frame};
 
 /// Tells of every event; `/idle` takes none after the first, `/large` sends a message of the size in the query.
 const HANDLERS: &str = r#"
@@ -39,32 +37,7 @@ route '/large' => async sub ($scope, $receive, $send) {
 
 /// A connection after its handshake.
 fn open(lab: &Lab, path: &str) -> Raw {
-    let mut raw = lab.connect();
-    raw.send(request("GET", path, HANDSHAKE));
-    raw.read_until_contains("\r\n\r\n");
-    assert!(raw.received.starts_with(b"HTTP/1.1 101"), "{}", raw.shown());
-    let end = raw.received.windows(4).position(|window| window == b"\r\n\r\n").expect("an empty line") + 4;
-    raw.received.drain(..end);
-    raw
-}
-
-/// A client frame; the mask of zeros leaves the payload readable.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![first];
-    match payload.len() {
-        length @ 0..126 => bytes.push(0x80 | u8::try_from(length).expect("small")),
-        length @ 126..65536 => {
-            bytes.push(0x80 | 126);
-            bytes.extend(u16::try_from(length).expect("below 65536").to_be_bytes());
-        }
-        length => {
-            bytes.push(0x80 | 127);
-            bytes.extend((length as u64).to_be_bytes());
-        }
-    }
-    bytes.extend([0; 4]);
-    bytes.extend(payload);
-    bytes
+    Socket::open(lab.address(), path).expect("the application accepts").raw
 }
 
 const TEXT: u8 = 0x81;
