@@ -36,6 +36,7 @@ static const char *const key_names[K_COUNT] = {
     "extensions", "pagi.connection", "pagi.transport", "fullflush", "subprotocols",
     "websocket.http.response", "ready", "result", "failure", "cancelled",
     "callbacks",
+    "tls", "server_cert", "client_cert_chain", "client_cert_name", "client_cert_error", "tls_version", "cipher_suite",
 };
 static SV *keys[K_COUNT];
 static U32 key_hashes[K_COUNT];
@@ -899,6 +900,24 @@ static SV *text_list(const struct pagi_str *texts, size_t count)
     return newRV_noinc((SV *)list);
 }
 
+static SV *text_or_undef(struct pagi_str text)
+{
+    return text.ptr ? pagi_sv_text(text.ptr, text.len) : newSV(0);
+}
+
+/* extensions.tls: all six keys, and a copy of its own for each scope (TLS-3, TLS-9). */
+static SV *tls_facts(const struct pagi_tls *in)
+{
+    HV *tls = newHV();
+    store(tls, K_SERVER_CERT, text_or_undef(in->server_cert));
+    store(tls, K_CLIENT_CERT_CHAIN, text_list(in->client_cert_chain, in->client_cert_count));
+    store(tls, K_CLIENT_CERT_NAME, text_or_undef(in->client_cert_name));
+    store(tls, K_CLIENT_CERT_ERROR, text_or_undef(in->client_cert_error));
+    store(tls, K_TLS_VERSION, newSViv(in->version));
+    store(tls, K_CIPHER_SUITE, newSViv(in->cipher_suite));
+    return newRV_noinc((SV *)tls);
+}
+
 /* Builds a fresh scope (SCOPE-1, SCOPE-14). */
 static SV *build_scope(const struct pagi_scope *in, struct handles *handles, HV *state)
 {
@@ -926,6 +945,8 @@ static SV *build_scope(const struct pagi_scope *in, struct handles *handles, HV 
         store(extensions, K_WS_DENIAL, newRV_noinc((SV *)newHV()));
     else if (in->fullflush)
         store(extensions, K_FULLFLUSH, newRV_noinc((SV *)newHV()));
+    if (in->tls)
+        store(extensions, K_TLS, tls_facts(in->tls));
     store(scope, K_EXTENSIONS, newRV_noinc((SV *)extensions));
     if (in->kind == SCOPE_HTTP)
         store(scope, K_CONNECTION, newSVsv(handles->connection));

@@ -22,6 +22,7 @@ enum {
     K_TIMEOUT, K_PAGI, K_VERSION, K_SPEC_VERSION, K_IS_WORKER, K_WORKER_NUM,
     K_HTTP_VERSION, K_METHOD, K_SCHEME, K_PATH, K_RAW_PATH, K_QUERY_STRING, K_ROOT_PATH, K_CLIENT, K_SERVER, K_STATE,
     K_EXTENSIONS, K_CONNECTION, K_TRANSPORT, K_FULLFLUSH, K_SUBPROTOCOLS, K_WS_DENIAL, K_READY, K_RESULT, K_FAILURE, K_CANCELLED, K_CALLBACKS,
+    K_TLS, K_SERVER_CERT, K_CLIENT_CERT_CHAIN, K_CLIENT_CERT_NAME, K_CLIENT_CERT_ERROR, K_TLS_VERSION, K_CIPHER_SUITE,
     K_COUNT
 };
 
@@ -50,6 +51,16 @@ struct pagi_scope {
     size_t header_count;
     const struct pagi_str *subprotocols;
     size_t subprotocol_count;
+    const struct pagi_tls *tls; /* NULL on cleartext connections (TLS-1) */
+};
+
+/* The facts of a TLS session. A string whose ptr is NULL is unknown. */
+struct pagi_tls {
+    struct pagi_str server_cert, client_cert_name, client_cert_error;
+    const struct pagi_str *client_cert_chain;
+    size_t client_cert_count;
+    int version;
+    int cipher_suite;
 };
 
 #endif

@@ -80,7 +80,7 @@ fn spawn(worker: &Rc<Worker>, listener: &Listener) -> io::Result<JoinHandle<()>>
         Listener::Unix(socket, path) => {
             socket.set_nonblocking(true)?;
             let listener = UnixListener::from_std(socket)?;
-            let peer = Peer { client: None, server: (path.display().to_string(), None), is_tls: false };
+            let peer = Peer { client: None, server: (path.display().to_string(), None), tls: None };
             tokio::task::spawn_local(accept_unix(worker, listener, Rc::new(peer), queue))
         }
     })
@@ -119,7 +119,7 @@ async fn accept_unix(worker: Rc<Worker>, listener: UnixListener, peer: Rc<Peer>,
 fn tcp_peer(client: SocketAddr, server: SocketAddr) -> Peer {
     let show = |address: SocketAddr| (address.ip().to_canonical().to_string(), address.port());
     let (host, port) = show(server);
-    Peer { client: Some(show(client)), server: (host, Some(port)), is_tls: false }
+    Peer { client: Some(show(client)), server: (host, Some(port)), tls: None }
 }
 
 /// Whether a connection can be taken.
@@ -181,8 +181,13 @@ fn open<T: Transport + AsRawFd + 'static>(worker: &Rc<Worker>, stream: T, peer: 
     Stats::add(&worker.stats.connections, 1);
     let guard = Counted(Opened::new(worker, stream.as_raw_fd()));
     tokio::task::spawn_local(async move {
-        connection::serve(stream, peer, Rc::clone(&guard.0.worker)).await;
+        speak(stream, peer, &guard.0.worker).await;
     });
+}
+
+/// Serves a connection in the protocol that was negotiated.
+async fn speak<T: Transport>(stream: T, peer: Rc<Peer>, worker: &Rc<Worker>) {
+    connection::serve(stream, peer, Rc::clone(worker)).await;
 }
 
 /// A socket among the worker's descriptors for as long as its task lives.

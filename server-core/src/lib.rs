@@ -34,6 +34,7 @@ pub mod sse;
 pub mod stats;
 pub mod status;
 pub mod timer;
+pub mod tls;
 pub mod transport;
 pub mod websocket;
 pub mod worker;

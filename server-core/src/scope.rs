@@ -1,8 +1,10 @@
 //! What a request asks for, before an application has seen it.
 
 use std::ops::Range;
+use std::rc::Rc;
 
 use crate::header::{HeaderList, list_elements};
+use crate::tls::TlsInfo;
 use crate::websocket::handshake::Offer;
 
 /// HTTP version of a request.
@@ -154,8 +156,8 @@ pub struct Peer {
     pub client: Option<(String, u16)>,
     /// Server address and port, or the socket path and none (SCOPE-7).
     pub server: (String, Option<u16>),
-    /// Whether this listener terminates TLS (TLS-8).
-    pub is_tls: bool,
+    /// Facts of the TLS session, exactly when we terminate TLS (TLS-1, TLS-8).
+    pub tls: Option<Rc<TlsInfo>>,
 }
 
 #[cfg(test)]

@@ -75,6 +75,19 @@ pub(super) struct Scope {
     pub(super) header_count: usize,
     pub(super) subprotocols: *const Str,
     pub(super) subprotocol_count: usize,
+    pub(super) tls: *const Tls,
+}
+
+/// The facts of a TLS session.
+#[repr(C)]
+pub(super) struct Tls {
+    pub(super) server_cert: Str,
+    pub(super) client_cert_name: Str,
+    pub(super) client_cert_error: Str,
+    pub(super) client_cert_chain: *const Str,
+    pub(super) client_cert_count: usize,
+    pub(super) version: c_int,
+    pub(super) cipher_suite: c_int,
 }
 
 pub(super) const DIED: c_int = 1;

@@ -5,6 +5,7 @@ use std::ffi::c_int;
 use pagi_server_core::config::Config;
 use pagi_server_core::path::{self, Path};
 use pagi_server_core::scope::{Peer, RequestHead, ScopeKind};
+use pagi_server_core::tls::TlsInfo;
 use smallvec::SmallVec;
 
 use super::ffi::{self, Header, Str};
@@ -29,6 +30,8 @@ pub(crate) fn call_application(
         Path::Text(text) => (text.as_bytes(), true),
         Path::Octets(octets) => (octets.as_slice(), false),
     };
+    let tls = peer.tls.as_deref().map(TlsStrings::of);
+    let tls = tls.as_ref().map(TlsStrings::lend);
     let scope = ffi::Scope {
         kind: match head.kind {
             ScopeKind::Http => 0,
@@ -39,7 +42,7 @@ pub(crate) fn call_application(
         fullflush: c_int::from(config.fullflush),
         http_version: head.version.as_str().into(),
         method: head.method().into(),
-        scheme: scheme(head.kind, peer.is_tls).into(),
+        scheme: scheme(head.kind, peer.tls.is_some()).into(),
         path: path_bytes.into(),
         raw_path: head.raw_path().into(),
         query_string: head.query_string().into(),
@@ -52,6 +55,7 @@ pub(crate) fn call_application(
         header_count: headers.len(),
         subprotocols: subprotocols.as_ptr(),
         subprotocol_count: subprotocols.len(),
+        tls: tls.as_ref().map_or(std::ptr::null(), std::ptr::from_ref),
     };
     let mut result = std::ptr::null_mut();
     // SAFETY: one thread, no longjmp; everything `scope` points to outlives the call, which copies it.
@@ -59,6 +63,31 @@ pub(crate) fn call_application(
         ffi::pagi_call_application(app.as_ptr(), &raw const scope, handles.as_ptr(), state.as_ptr(), &raw mut result)
     };
     Outcome::from_raw(outcome, result)
+}
+
+/// The facts of a TLS session while they are lent to C.
+struct TlsStrings<'a> {
+    info: &'a TlsInfo,
+    chain: SmallVec<[Str; 4]>,
+}
+
+impl<'a> TlsStrings<'a> {
+    fn of(info: &'a TlsInfo) -> Self {
+        Self { info, chain: info.client_cert_chain.iter().map(|certificate| certificate.as_str().into()).collect() }
+    }
+
+    fn lend(&self) -> ffi::Tls {
+        let optional = |text: &Option<String>| text.as_deref().map_or(Str::NONE, Str::from);
+        ffi::Tls {
+            server_cert: (&*self.info.server_cert).into(),
+            client_cert_name: optional(&self.info.client_cert_name),
+            client_cert_error: optional(&self.info.client_cert_error),
+            client_cert_chain: self.chain.as_ptr(),
+            client_cert_count: self.chain.len(),
+            version: self.info.version.into(),
+            cipher_suite: self.info.cipher_suite.into(),
+        }
+    }
 }
 
 fn scheme(kind: ScopeKind, is_tls: bool) -> &'static str {

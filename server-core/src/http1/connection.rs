@@ -54,7 +54,7 @@ pub(crate) async fn serve<T: Transport>(io: T, peer: Rc<Peer>, worker: Rc<Worker
 
 /// Answers 503 and closes: there is no room for this connection in any worker.
 pub(crate) async fn turn_away<T: Transport>(io: T, worker: Rc<Worker>) {
-    let peer = Rc::new(Peer { client: None, server: (String::new(), None), is_tls: false });
+    let peer = Rc::new(Peer { client: None, server: (String::new(), None), tls: None });
     let mut connection = Connection::new(io, peer, &worker);
     connection.refuse(Refusal::AT_CAPACITY, false).await;
 }

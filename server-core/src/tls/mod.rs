@@ -1,0 +1,5 @@
+//! TLS of client connections.
+
+pub mod info;
+
+pub use info::{Protocol, TlsInfo};
