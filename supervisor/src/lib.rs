@@ -18,6 +18,7 @@ pub mod cause;
 pub mod channel;
 pub mod children;
 pub mod cli;
+pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod errand;

@@ -1,6 +1,7 @@
 //! The settings of a server: the command line after everything that combines is checked and everything relative is
 //! made absolute. Handed to the other processes as it is, so that all of them run with the same numbers (D-04).
 
+use std::cmp::Ordering;
 use std::ffi::OsString;
 use std::hash::{BuildHasher, RandomState};
 use std::io::IsTerminal;
@@ -14,7 +15,8 @@ use pagi_server_core::websocket::extension::DeflateOptions;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::cli::{self, HttpOptions, Lifespan, ListenOptions, LogOptions, ProcessOptions, ServiceOptions};
+use crate::cli::{self, HttpOptions, Lifespan, ProcessOptions, ServiceOptions};
+use crate::config::origin::{Effective, Origin};
 use crate::log::Level;
 use crate::policy::Limits;
 use crate::usage::Answer;
@@ -53,6 +55,8 @@ pub struct Settings {
     pub quiet: bool,
     /// Running as a service.
     pub service: ServiceSettings,
+    /// Every option as it is in effect, and who said so: for people who ask.
+    pub effective: Vec<Effective>,
 }
 
 /// The application, in a form that can be handed to another process.
@@ -119,48 +123,50 @@ pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Checked, An
     let directory = std::env::current_dir()
         .map_err(|error| Answer::mistake(format!("Cannot find out the current directory: {error}")))?;
     let terminal = std::io::stdin().is_terminal();
-    check(cli::parse(arguments)?, directory, terminal).map_err(Answer::mistake)
+    let environment = |name: &str| std::env::var(name).ok();
+    check(cli::parse(arguments, &environment)?, directory, terminal).map_err(Answer::mistake)
 }
 
 fn check(parsed: cli::Parsed, directory: PathBuf, terminal: bool) -> Result<Checked, String> {
-    let cli::Parsed { options, address_given, max_connections_given } = parsed;
     let mut warnings = Vec::new();
     let default_mode = if terminal { "development" } else { PRODUCTION };
-    let mode = options.app.env.filter(|mode| !mode.is_empty()).unwrap_or_else(|| default_mode.to_owned());
-    let (name, arguments) = split_positional(options.app.app, options.app.positional, &mut warnings);
-    let listen = addresses(&options.listen, &directory)?;
-    let listen_given = address_given || options.listen.socket.is_some() || !options.listen.listen.is_empty();
-    if address_given && (options.listen.socket.is_some() || !options.listen.listen.is_empty()) {
-        warnings.push("--host and --port are ignored because --listen or --socket is given".to_owned());
-    }
-    let http = options.http;
+    let mode = parsed.options.app.env.clone().filter(|mode| !mode.is_empty());
+    let mode = mode.unwrap_or_else(|| default_mode.to_owned());
+    let (listen, listen_given) = addresses(&parsed, &directory, &mut warnings)?;
+    let default_middleware = match parsed.rank("default_middleware").cmp(&parsed.rank("no_default_middleware")) {
+        Ordering::Greater => parsed.options.app.default_middleware,
+        Ordering::Equal | Ordering::Less => !parsed.options.app.no_default_middleware,
+    };
+    let http = &parsed.options.http;
     if http.write_low_watermark >= http.write_high_watermark {
         return Err(format!(
             "--write-low-watermark ({}) must be below --write-high-watermark ({})",
             http.write_low_watermark, http.write_high_watermark
         ));
     }
-    if mode == PRODUCTION && !max_connections_given {
+    if mode == PRODUCTION && parsed.rank("max_connections") == 0 {
         warnings.push(format!(
             "max_connections is left at its default of {} in production; set --max-connections to what a worker bears",
             http.max_connections
         ));
     }
-    let access_log = access_log(&options.logs, &mode, &directory);
+    let access_log = access_log(&parsed, &mode, &directory);
     if access_log.as_ref().is_some_and(|log| log.file.is_none()) && std::io::stderr().is_terminal() {
         warnings
             .push("The access log is a terminal, which is slow; use --access-log FILE or --no-access-log".to_owned());
     }
+    let named = application(&parsed, &mut warnings);
+    let cli::Parsed { options, effective, .. } = parsed;
     let default_queues = usize::try_from(options.processes.workers).unwrap_or(1).max(1);
     let settings = Settings {
         app: AppSettings {
-            code: options.app.code,
-            name,
-            arguments,
+            code: named.code,
+            name: named.name,
+            arguments: named.arguments,
             include: options.app.include,
             modules: options.app.modules,
             mode,
-            default_middleware: !options.app.no_default_middleware,
+            default_middleware,
             directory: directory.clone(),
         },
         listen,
@@ -168,7 +174,7 @@ fn check(parsed: cli::Parsed, directory: PathBuf, terminal: bool) -> Result<Chec
         queues: options.listen.queues.map_or(default_queues, usize::from),
         backlog: options.listen.listener_backlog,
         processes: options.processes,
-        http,
+        http: options.http,
         root_path: options.app.root_path,
         lifespan: options.app.lifespan,
         startup_timeout: options.app.lifespan_startup_timeout,
@@ -176,46 +182,85 @@ fn check(parsed: cli::Parsed, directory: PathBuf, terminal: bool) -> Result<Chec
         log_level: options.logs.log_level,
         quiet: options.logs.quiet,
         service: service(options.service, &directory),
+        effective,
     };
     Ok(Checked { settings, warnings })
 }
 
-/// The first positional argument without `=` names the application; what follows are its arguments.
-fn split_positional(
-    app: Option<String>,
-    positional: Vec<String>,
-    warnings: &mut Vec<String>,
-) -> (Option<String>, Vec<String>) {
-    let mut rest = positional.into_iter().peekable();
-    let name = app.or_else(|| rest.next_if(|first| !first.contains('=')));
-    let (arguments, ignored): (Vec<String>, Vec<String>) = rest.partition(|argument| argument.contains('='));
-    warnings.extend(ignored.iter().map(|argument| format!("Ignoring argument without '=': {argument}")));
-    if name.is_none() && !arguments.is_empty() {
-        warnings.push(format!("Ignoring arguments because no application is named: {}", arguments.join(" ")));
-        return (None, Vec::new());
-    }
-    (name, arguments)
+/// What names the application.
+struct Named {
+    code: Option<String>,
+    name: Option<String>,
+    arguments: Vec<String>,
 }
 
-fn addresses(options: &ListenOptions, directory: &Path) -> Result<Vec<Address>, String> {
+/// The first positional argument without `=` names the application; what follows are its arguments. An application on
+/// the command line replaces that of the file, with its arguments.
+fn application(parsed: &cli::Parsed, warnings: &mut Vec<String>) -> Named {
+    let options = &parsed.options.app;
+    let mut rest = options.positional.iter().cloned().peekable();
+    let on_command_line = parsed.rank("app") == Origin::CommandLine.rank();
+    let positional = match on_command_line {
+        true => None,
+        false => rest.next_if(|first| !first.contains('=')),
+    };
+    let strength = if positional.is_some() { Origin::CommandLine.rank() } else { parsed.rank("app") };
+    let name = positional.or_else(|| options.app.clone());
+    // Code wins over a name said in the same place.
+    let code = options.code.clone().filter(|_| parsed.rank("code") >= strength);
+    let from_file = if strength == Origin::CommandLine.rank() { &[][..] } else { &parsed.arguments };
+    let (given, ignored): (Vec<String>, Vec<String>) = rest.partition(|argument| argument.contains('='));
+    warnings.extend(ignored.iter().map(|argument| format!("Ignoring argument without '=': {argument}")));
+    let arguments = [from_file, &given].concat();
+    if name.is_none() && !arguments.is_empty() {
+        warnings.push(format!("Ignoring arguments because no application is named: {}", arguments.join(" ")));
+        return Named { code, name, arguments: Vec::new() };
+    }
+    Named { code, name, arguments }
+}
+
+/// Where to listen, and whether anybody said so. What is said more strongly wins: a `PORT` of the environment over
+/// `listen` in the file. Said in the same place, `--listen` and `--socket` win over `--host` and `--port`.
+fn addresses(
+    parsed: &cli::Parsed,
+    directory: &Path,
+    warnings: &mut Vec<String>,
+) -> Result<(Vec<Address>, bool), String> {
+    let options = &parsed.options.listen;
     let with_mode = |address: Address| match address.anchored(directory) {
         Address::Unix { path, .. } => Address::Unix { path, mode: options.socket_mode },
         tcp @ Address::Tcp { .. } => tcp,
     };
-    match (&options.socket, options.listen.is_empty()) {
-        (Some(_), false) => Err("Cannot specify both 'listen' and 'socket' options".to_owned()),
-        (Some(path), true) => Ok(vec![with_mode(Address::Unix { path: path.clone(), mode: None })]),
-        (None, false) => Ok(options.listen.iter().cloned().map(with_mode).collect()),
-        (None, true) => {
-            let host = options.host.trim_start_matches('[').trim_end_matches(']').to_owned();
-            Ok(vec![Address::Tcp { host, port: options.port }])
-        }
+    let plain = parsed.rank("host").max(parsed.rank("port"));
+    let (socket, listen) = (parsed.rank("socket"), parsed.rank("listen"));
+    if socket == listen && socket > 0 {
+        return Err("Cannot specify both 'listen' and 'socket' options".to_owned());
     }
+    let strongest = socket.max(listen);
+    if strongest > 0 && plain > 0 {
+        let (kept, ignored) = match plain > strongest {
+            true => ("--host or --port", "--listen and --socket are"),
+            false => ("--listen or --socket", "--host and --port are"),
+        };
+        warnings.push(format!("{ignored} ignored because {kept} is given"));
+    }
+    if strongest == 0 || plain > strongest {
+        let host = options.host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        return Ok((vec![Address::Tcp { host, port: options.port }], plain > 0));
+    }
+    let chosen = match (&options.socket, socket > listen) {
+        (Some(path), true) => vec![Address::Unix { path: path.clone(), mode: None }],
+        _ => options.listen.clone(),
+    };
+    Ok((chosen.into_iter().map(with_mode).collect(), true))
 }
 
 /// Off in production unless a file is named (reference-server 3.2).
-fn access_log(options: &LogOptions, mode: &str, directory: &Path) -> Option<AccessLogSettings> {
-    let wanted = !options.no_access_log && (options.access_log.is_some() || mode != PRODUCTION);
+fn access_log(parsed: &cli::Parsed, mode: &str, directory: &Path) -> Option<AccessLogSettings> {
+    let options = &parsed.options.logs;
+    // A file on the command line wins over the word of the configuration file that there is none.
+    let off = options.no_access_log && parsed.rank("no_access_log") >= parsed.rank("access_log");
+    let wanted = !off && (options.access_log.is_some() || mode != PRODUCTION);
     wanted.then(|| AccessLogSettings {
         format: options.access_log_format.clone(),
         file: options.access_log.as_ref().map(|file| directory.join(file)),

@@ -1,13 +1,10 @@
 //! What is printed when a command line is not run: help and version, or one sentence that says what is wrong.
 
 use std::error::Error as _;
-use std::ffi::OsString;
 use std::io::Write;
 
-use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::cli::CommandLine;
 use crate::{exit, log};
 
 /// Text to print instead of running, and the status to exit with.
@@ -20,6 +17,12 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// What was asked for.
+    #[must_use]
+    pub fn text(text: String) -> Self {
+        Self { text: text.trim_end().to_owned(), status: exit::STOPPED }
+    }
+
     /// A mistake.
     #[must_use]
     pub fn mistake(text: String) -> Self {
@@ -41,16 +44,18 @@ impl Answer {
 
 /// Turns clap's account into ours.
 #[must_use]
-pub fn answer(error: &clap::Error, arguments: &[OsString]) -> Answer {
+pub fn answer(error: &clap::Error) -> Answer {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             Answer { text: error.to_string().trim_end().to_owned(), status: 0 }
         }
-        _ => Answer::mistake(sentence(error, arguments)),
+        _ => Answer::mistake(sentence(error, None)),
     }
 }
 
-fn sentence(error: &clap::Error, arguments: &[OsString]) -> String {
+/// What is wrong, in one sentence. `subject` says whose value it is when it does not stand on the command line.
+#[must_use]
+pub fn sentence(error: &clap::Error, subject: Option<&str>) -> String {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),
         Some(ContextValue::Strings(texts)) => texts.join(" "),
@@ -58,7 +63,7 @@ fn sentence(error: &clap::Error, arguments: &[OsString]) -> String {
     };
     // `--port <PORT>`: the name is enough.
     let shown = text(ContextKind::InvalidArg);
-    let option = shown.split([' ', '<']).next().unwrap_or_default();
+    let option = shown.split([' ', '<', '[']).next().unwrap_or_default();
     let value = text(ContextKind::InvalidValue);
     match error.kind() {
         ErrorKind::UnknownArgument => {
@@ -69,39 +74,25 @@ fn sentence(error: &clap::Error, arguments: &[OsString]) -> String {
                 format!("Unknown option {option}; did you mean {suggestion}?")
             }
         }
-        ErrorKind::InvalidValue if value.is_empty() => format!("{option} needs a value"),
+        ErrorKind::InvalidValue if value.is_empty() => format!("{} needs a value", subject.unwrap_or(option)),
         ErrorKind::ValueValidation => {
             let reason = error.source().map(ToString::to_string).unwrap_or_default();
-            if reason.starts_with(char::is_lowercase) {
-                format!("{} {reason}, got '{value}'", origin(&shown, option, &value, arguments))
-            } else {
-                reason
+            match subject {
+                _ if reason.starts_with(char::is_lowercase) => {
+                    format!("{} {reason}, got '{value}'", subject.unwrap_or(option))
+                }
+                Some(subject) => format!("{subject}: {reason}"),
+                None => reason,
             }
         }
         ErrorKind::ArgumentConflict => {
             let other = text(ContextKind::PriorArg);
-            let other = other.split([' ', '<']).next().unwrap_or_default();
+            let other = other.split([' ', '<', '[']).next().unwrap_or_default();
             format!("Cannot specify both {option} and {other}")
         }
         _ => {
             let account = error.to_string();
             account.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
         }
-    }
-}
-
-/// The option's name, or the environment variable that stood in for it.
-fn origin(shown: &str, option: &str, value: &str, arguments: &[OsString]) -> String {
-    let typed = arguments.iter().any(|argument| argument.to_string_lossy().contains(value));
-    let mut command = CommandLine::command();
-    // Only a finished command can print its arguments.
-    command.build();
-    let variable = command
-        .get_arguments()
-        .find(|argument| argument.to_string() == shown)
-        .and_then(|argument| argument.get_env().map(|name| name.to_string_lossy().into_owned()));
-    match variable {
-        Some(name) if !typed => format!("Environment variable {name} ({option})"),
-        _ => option.to_owned(),
     }
 }

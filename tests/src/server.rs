@@ -128,6 +128,9 @@ impl Setup {
         for variable in INHERITED_SETTINGS {
             command.env_remove(variable);
         }
+        for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PAGI_")) {
+            command.env_remove(variable);
+        }
         command
             .arg("--control-socket")
             .arg(self.path("control.sock"))
@@ -171,19 +174,10 @@ impl Setup {
     }
 }
 
-/// What could change a server's behaviour and may be set where the tests run.
-const INHERITED_SETTINGS: [&str; 10] = [
-    "PAGI_ENV",
-    "PAGI_FUTURE_XS",
-    "PAGI_PERL_LIB",
-    "PERL5OPT",
-    "HOST",
-    "PORT",
-    "RUNTIME_DIRECTORY",
-    "XDG_RUNTIME_DIR",
-    "NOTIFY_SOCKET",
-    "IO_ASYNC_LOOP",
-];
+/// What could change a server's behaviour and may be set where the tests run; besides everything that begins with
+/// `PAGI_`.
+const INHERITED_SETTINGS: [&str; 7] =
+    ["PERL5OPT", "HOST", "PORT", "RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR", "NOTIFY_SOCKET", "IO_ASYNC_LOOP"];
 
 /// How a command ended.
 #[derive(Debug)]

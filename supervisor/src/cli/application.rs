@@ -29,7 +29,7 @@ pub struct AppOptions {
     #[arg(short = 'I', long = "lib", value_name = "DIR")]
     pub include: Vec<PathBuf>,
     /// Environment mode: development, production, none or any word [default: development on a terminal, else production]
-    #[arg(short = 'E', long, env = "PAGI_ENV", hide_env_values = true, value_name = "MODE")]
+    #[arg(short = 'E', long, value_name = "MODE")]
     pub env: Option<String>,
     /// Do not wrap the application in development mode
     #[arg(long = "no-default-middleware", overrides_with = "default_middleware")]

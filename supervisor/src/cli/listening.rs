@@ -12,21 +12,12 @@ use crate::address::{Address, parse_port};
 #[command(next_help_heading = "Listening")]
 pub struct ListenOptions {
     /// Address to bind
-    #[arg(
-        short = 'o',
-        long,
-        env = "HOST",
-        hide_env_values = true,
-        default_value = "127.0.0.1",
-        value_name = "ADDRESS"
-    )]
+    #[arg(short = 'o', long, default_value = "127.0.0.1", value_name = "ADDRESS")]
     pub host: String,
     /// Port to bind; 0 = any free port
     #[arg(
         short = 'p',
         long,
-        env = "PORT",
-        hide_env_values = true,
         default_value = "5000",
         value_parser = parse_port,
         value_name = "PORT"

@@ -3,9 +3,14 @@
 //! group of `--help`; [`value`] knows what values look like, and [`crate::settings`] checks how options combine.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
-use clap::parser::ValueSource;
+use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
+
+use crate::config::layers::{Environment, Layers, switchable};
+use crate::config::origin::Effective;
+use crate::usage;
 
 mod application;
 mod http;
@@ -13,7 +18,7 @@ mod listening;
 mod logs;
 mod processes;
 mod service;
-mod value;
+pub mod value;
 
 pub use application::{AppOptions, Lifespan};
 pub use http::HttpOptions;
@@ -33,10 +38,17 @@ directory is served.
 Sockets from systemd (LISTEN_FDS) or named in PAGI_REUSE are served as they are;
 without --listen, --host, --port or --socket they decide where to listen.
 
+Every long option is also a key of the configuration file (TOML, with _ for -:
+max_body_size = 1000000) and an environment variable (PAGI_MAX_BODY_SIZE, for
+--host and --port also HOST and PORT); what takes no value is true or false
+there. The command line is stronger than the environment, that stronger than
+the file; --quiet=off undoes what they switched on. No file is read unless
+--config or PAGI_CONFIG names one. pagictl config shows what is in effect.
+
 Exit status:
   0  stopped as asked
   1  could not start, or no worker was left
-  2  the command line is wrong
+  2  the command line, the environment or the configuration file is wrong
   An application that calls exit() in a server without workers decides the status itself.
 
 Signals:
@@ -87,35 +99,56 @@ pub struct CommandLine {
     help: Option<bool>,
 }
 
-/// A parsed command line, and what was said rather than defaulted where that matters.
+/// Everything that was said, wherever it was said.
 #[derive(Debug)]
 pub struct Parsed {
     /// All values.
     pub options: CommandLine,
-    /// `--host` or `--port` stood on the command line.
-    pub address_given: bool,
-    /// `--max-connections` stood on the command line.
-    pub max_connections_given: bool,
+    /// Constructor arguments that the configuration file names.
+    pub arguments: Vec<String>,
+    /// Every option's value and who said it.
+    pub effective: Vec<Effective>,
 }
 
-/// Parses arguments, the program's name first.
+impl Parsed {
+    /// How strong the source of an option is: 0 for the default, more for the file, the environment, the command line.
+    #[must_use]
+    pub fn rank(&self, key: &str) -> u8 {
+        self.effective.iter().find(|option| option.key == key).map_or(0, |option| option.origin.rank())
+    }
+}
+
+/// Parses arguments, the program's name first, above the environment and the configuration file that they or
+/// `PAGI_CONFIG` name.
 ///
 /// # Errors
-/// The finished text and the status to exit with: help and version (0), or one sentence (2).
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, crate::usage::Answer> {
+/// The finished text and the status to exit with: help and version (0), or one sentence for each mistake (2).
+pub fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: Environment<'_>,
+) -> Result<Parsed, usage::Answer> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let answer = |error: &clap::Error| crate::usage::answer(error, &arguments);
+    let command = command();
+    let first = switchable(command.clone()).try_get_matches_from(&arguments).map_err(|error| match error.kind() {
+        // Rendered from the definition as it is: that a switch takes a value is of interest to few.
+        ErrorKind::DisplayHelp => usage::Answer::text(command.clone().render_long_help().to_string()),
+        _ => usage::answer(&error),
+    })?;
+    let variable = || environment("PAGI_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let path = first.get_one::<PathBuf>("config").cloned().or_else(variable);
+    let layers = Layers::collect(&command, path.as_deref(), environment)
+        .map_err(|problems| usage::Answer::mistake(problems.join("\n")))?;
+    let matches = layers.apply(command).try_get_matches_from(&arguments).map_err(|error| usage::answer(&error))?;
+    let mut options = CommandLine::from_arg_matches(&matches).map_err(|error| usage::answer(&error))?;
+    options.service.config = path;
+    Ok(Parsed { options, arguments: layers.arguments().to_vec(), effective: layers.effective(&matches) })
+}
+
+/// The definition of all options.
+fn command() -> clap::Command {
     // `--port -1` is a bad port, not an unknown option `-1`.
-    let command = CommandLine::command().mut_args(|argument| {
+    CommandLine::command().mut_args(|argument| {
         let takes_values = argument.get_action().takes_values() && !argument.is_positional();
         argument.allow_negative_numbers(takes_values)
-    });
-    let matches = command.try_get_matches_from(&arguments).map_err(|error| answer(&error))?;
-    let options = CommandLine::from_arg_matches(&matches).map_err(|error| answer(&error))?;
-    let given = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-    Ok(Parsed {
-        options,
-        address_given: given("host") || given("port"),
-        max_connections_given: given("max_connections"),
     })
 }

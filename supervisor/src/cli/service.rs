@@ -10,6 +10,9 @@ use crate::address::Address;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Service")]
 pub struct ServiceOptions {
+    /// Configuration file, such as /etc/pagi/pagi.toml [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Run in the background; returns when the server is ready or has failed
     #[arg(short = 'D', long)]
     pub daemonize: bool,

@@ -49,8 +49,8 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
 /// On or off.
 pub fn switch(text: &str) -> Result<bool, String> {
     match text {
-        "on" => Ok(true),
-        "off" => Ok(false),
+        "on" | "true" | "yes" | "1" => Ok(true),
+        "off" | "false" | "no" | "0" => Ok(false),
         _ => Err("takes on or off".to_owned()),
     }
 }

@@ -1,15 +1,22 @@
-//! Every option from outside: default, accepted forms, refused forms with their sentence. The environment is left out
-//! by naming the values it would stand in for.
+//! Every option from outside: default, accepted forms, refused forms with their sentence.
 
 use super::*;
 use crate::cli;
 
+mod layers;
+
 const HERE: &str = "/srv/here";
 
 fn run(arguments: &[&str]) -> Result<Checked, String> {
-    let base = ["pagi-server", "--env", "none", "--host", "127.0.0.1", "--port", "5000"];
-    let all = base.iter().chain(arguments).map(OsString::from);
-    let parsed = cli::parse(all).map_err(|answer| answer.text)?;
+    run_in(&[], arguments)
+}
+
+/// The same with these environment variables.
+fn run_in(environment: &[(&str, &str)], arguments: &[&str]) -> Result<Checked, String> {
+    let all = ["pagi-server"].iter().chain(arguments).map(OsString::from);
+    let find = |name: &str| environment.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned());
+    let find = |name: &str| find(name).or_else(|| (name == "PAGI_ENV").then(|| "none".to_owned()));
+    let parsed = cli::parse(all, &find).map_err(|answer| answer.text)?;
     check(parsed, PathBuf::from(HERE), false)
 }
 
@@ -179,7 +186,7 @@ fn warnings() {
     };
     has(&["app.pl", "stray", "k=v"], "Ignoring argument without '=': stray");
     has(&["k=v"], "Ignoring arguments because no application is named: k=v");
-    has(&["--listen", "h:1"], "--host and --port are ignored because --listen or --socket is given");
+    has(&["--listen", "h:1", "--port", "1"], "--host and --port are ignored because --listen or --socket is given");
     has(
         &["-E", "production"],
         "max_connections is left at its default of 1000 in production; set --max-connections to what a worker bears",
@@ -191,7 +198,8 @@ fn warnings() {
 #[test]
 fn mode_follows_the_terminal() {
     let mode = |arguments: &[&str], terminal| {
-        let parsed = cli::parse(std::iter::once("pagi-server").chain(arguments.iter().copied()).map(OsString::from));
+        let arguments = std::iter::once("pagi-server").chain(arguments.iter().copied()).map(OsString::from);
+        let parsed = cli::parse(arguments, &|_| None);
         check(parsed.unwrap(), PathBuf::from(HERE), terminal).unwrap().settings.app.mode
     };
     // An empty word counts as none, whatever the surroundings of this test say.
@@ -210,14 +218,14 @@ fn settings_survive_the_way_to_another_process() {
 
 #[test]
 fn help_is_complete() {
-    let answer = cli::parse(["pagi-server", "--help"].map(OsString::from)).unwrap_err();
+    let answer = cli::parse(["pagi-server", "--help"].map(OsString::from), &|_| None).unwrap_err();
     assert_eq!(answer.status, 0);
     for piece in
         ["Application:", "Listening:", "Processes:", "Logs:", "Service:", "Exit status:", "--heartbeat-timeout"]
     {
         assert!(answer.text.contains(piece), "{piece} is missing");
     }
-    let version = cli::parse(["pagi-server", "-v"].map(OsString::from)).unwrap_err();
+    let version = cli::parse(["pagi-server", "-v"].map(OsString::from), &|_| None).unwrap_err();
     let expected = format!("pagi-server (PAGI 0.002007, PAGI::Server {})", env!("CARGO_PKG_VERSION"));
     assert_eq!((version.text, version.status), (expected, 0));
 }
