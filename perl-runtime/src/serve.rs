@@ -101,6 +101,7 @@ impl Service {
         let core = Rc::new(Core::new(options.http, options.access_log));
         let worker = Loop::install(Rc::clone(&core), app, Rc::clone(&host), options.heartbeat)
             .map_err(|error| format!("cannot set up the worker's event loop: {error}"))?;
+        options.closed_in_children.iter().for_each(|&fd| core.descriptors.opened(fd));
         let acceptor = Acceptor::new(Rc::clone(&core), options.listeners);
         let (sender, receiver) = unbounded_channel();
         let commands = Rc::new(RefCell::new(VecDeque::new()));

@@ -1,6 +1,7 @@
 //! What the process around a worker says to it and hears from it. The worker knows nothing of masters, sockets pairs
 //! or scoreboards; it takes [`Command`]s and tells a [`Host`].
 
+use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -65,6 +66,8 @@ pub struct WorkerOptions {
     pub max_requests: u64,
     /// Access log, or `None` when disabled.
     pub access_log: Option<AccessLog>,
+    /// Descriptors of the surrounding process that a child forked by the application must not keep open.
+    pub closed_in_children: Vec<RawFd>,
     /// Listening sockets; [`Command::Accept`] names them by index. All are accepted from until the first such command.
     pub listeners: Vec<Listener>,
 }

@@ -30,6 +30,10 @@ enum Place {
 #[derive(Debug, Default)]
 pub struct Inherited {
     sockets: Vec<(Place, Listener)>,
+    /// Unix sockets whose files belong to the server, not to whoever opened them.
+    files: Vec<PathBuf>,
+    /// They come from a server with the same command line: whatever port it got is what port 0 means.
+    any_port: bool,
     /// What could not be used, each a sentence.
     pub warnings: Vec<String>,
 }
@@ -61,6 +65,25 @@ impl Inherited {
             }
         }
         inherited
+    }
+
+    /// Sockets that an earlier server has left under these numbers.
+    #[must_use]
+    pub fn left_by_server(numbers: &[RawFd], files: &[PathBuf]) -> Self {
+        let mut inherited = Self::default();
+        for &number in numbers {
+            if let Err(reason) = inherited.adopt(number) {
+                inherited.warnings.push(format!("Inherited descriptor {number} is not used: {reason}"));
+            }
+        }
+        inherited.expect_same_server(files);
+        inherited
+    }
+
+    /// The sockets are those of a server with the same settings, which has made these socket files.
+    pub fn expect_same_server(&mut self, files: &[PathBuf]) {
+        self.any_port = true;
+        self.files.extend_from_slice(files);
     }
 
     fn adopt(&mut self, number: RawFd) -> Result<(), String> {
@@ -101,9 +124,27 @@ impl Inherited {
         addresses
     }
 
-    /// The sockets that listen on a TCP address. Each is one queue.
-    pub fn claim_tcp(&mut self, ip: IpAddr, port: u16) -> Vec<Listener> {
-        self.claim(&Place::Tcp(SocketAddr::new(ip, port)))
+    /// The port and the sockets that listen on a TCP address; each is one queue. `wanted` is everything that is to be
+    /// listened on.
+    pub fn claim_tcp(&mut self, ip: IpAddr, port: u16, wanted: &[Address]) -> Option<(u16, Vec<Listener>)> {
+        let is_named =
+            |port: u16| wanted.iter().any(|other| matches!(other, Address::Tcp { port: named, .. } if *named == port));
+        let port = if port == 0 && self.any_port {
+            self.sockets.iter().find_map(|(place, _)| match place {
+                Place::Tcp(found) if found.ip() == ip && !is_named(found.port()) => Some(found.port()),
+                _ => None,
+            })?
+        } else {
+            port
+        };
+        let found = self.claim(&Place::Tcp(SocketAddr::new(ip, port)));
+        (!found.is_empty()).then_some((port, found))
+    }
+
+    /// Whether a socket file belongs to the server.
+    #[must_use]
+    pub fn owns(&self, path: &Path) -> bool {
+        self.files.iter().any(|file| file == path)
     }
 
     /// The sockets that listen on a Unix socket.

@@ -1,8 +1,8 @@
 //! The PID file: locked while its owner lives, removed by its owner only (D-14).
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -46,12 +46,45 @@ impl PidFile {
             }
             Err((_, error)) => return Err(explain(&error)),
         };
-        let write = |file: &mut File| -> io::Result<()> {
-            file.set_len(0)?;
-            writeln!(file, "{}", std::process::id())
-        };
-        write(&mut file).map_err(|error| explain(&error))?;
+        write_id(&mut file).map_err(|error| explain(&error))?;
         Ok(Self { path: path.to_owned(), file, owner: std::process::id() })
+    }
+
+    /// Continues the PID file of a server that this one is to replace, with its lock. It says and does nothing until
+    /// [`claim`](Self::claim).
+    ///
+    /// # Errors
+    /// When the file cannot be locked, which means that it is not the one the other server holds.
+    pub fn inherit(file: File, path: &Path) -> Result<Self, String> {
+        // The lock came with the descriptor: asking again changes nothing.
+        let file = Flock::lock(file, FlockArg::LockExclusiveNonblock)
+            .map_err(|(_, error)| format!("Cannot take over PID file {}: {error}", path.display()))?;
+        Ok(Self { path: path.to_owned(), file, owner: 0 })
+    }
+
+    /// Writes our process id into an inherited file.
+    pub fn claim(&mut self) {
+        self.owner = std::process::id();
+        if let Err(error) = write_id(&mut self.file) {
+            tracing::error!("Cannot write PID file {}: {error}", self.path.display());
+        }
+    }
+
+    /// Leaves the file to a server that has inherited it.
+    pub fn release(&mut self) {
+        self.owner = 0;
+    }
+
+    /// The file, for handing it to another process.
+    #[must_use]
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Lets the user that the server will run as empty or remove the file.
@@ -70,6 +103,12 @@ impl PidFile {
             _ => false,
         }
     }
+}
+
+fn write_id(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.seek(SeekFrom::Start(0))?;
+    writeln!(file, "{}", std::process::id())
 }
 
 impl Drop for PidFile {
@@ -109,6 +148,28 @@ mod tests {
         let path = directory.path().join("server.pid");
         let _ours = PidFile::create(&path).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o022, 0);
+    }
+
+    #[test]
+    fn an_inherited_file_changes_hands_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("server.pid");
+        let mut old = PidFile::create(&path).unwrap();
+        let content = || std::fs::read_to_string(&path).unwrap();
+        let before = content();
+        let copy = || File::from(old.descriptor().try_clone_to_owned().unwrap());
+        drop(PidFile::inherit(copy(), &path).unwrap());
+        assert_eq!(content(), before, "a successor that failed leaves no trace");
+        let error = PidFile::create(&path).unwrap_err();
+        assert!(error.contains("which is running"), "and the lock stays: {error}");
+        let mut new = PidFile::inherit(copy(), &path).unwrap();
+        std::fs::write(&path, "another").unwrap();
+        new.claim();
+        old.release();
+        drop(old);
+        assert_eq!(content(), before);
+        drop(new);
+        assert!(!path.exists());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 
-use nix::unistd::{Gid, Group, Uid, User, geteuid, initgroups, setgid, setgroups, setuid};
+use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, initgroups, setgid, setgroups, setuid};
 
 /// Whom to become.
 #[derive(Debug, Clone)]
@@ -24,12 +24,16 @@ impl Identity {
         if user.is_none() && group.is_none() {
             return Ok(None);
         }
-        if !geteuid().is_root() {
-            return Err("Must run as root to use --user/--group".to_owned());
-        }
-        let user = user.map(find_user).transpose()?;
-        let group = group.map(find_group).transpose()?;
+        let refused = || "Must run as root to use --user/--group".to_owned();
+        let is_root = geteuid().is_root();
+        let user = user.map(find_user).transpose().map_err(|error| if is_root { error } else { refused() })?;
+        let group = group.map(find_group).transpose().map_err(|error| if is_root { error } else { refused() })?;
         let gid = group.map(|group| group.gid).or(user.as_ref().map(|user| user.gid));
+        if !is_root {
+            // The successor of a server that has changed its identity has it already.
+            let same_user = user.as_ref().is_none_or(|user| user.uid == geteuid());
+            return if same_user && gid.is_none_or(|gid| gid == getegid()) { Ok(None) } else { Err(refused()) };
+        }
         let Some(gid) = gid else { return Ok(None) };
         let name = match &user {
             Some(user) => Some(CString::new(user.name.as_str()).map_err(|error| error.to_string())?),

@@ -110,6 +110,17 @@ pub enum Stop {
     Now,
 }
 
+/// How far a server has come in its beginning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Beginning {
+    /// Workers are missing.
+    UnderWay,
+    /// A worker serves under every number.
+    Done,
+    /// Some number stays without a worker.
+    Failed(String),
+}
+
 /// A worker that crashes this often before any worker has ever become ready counts as failed for good.
 const HOPELESS_AFTER: u32 = 3;
 /// After so many failed starts in a row a user who waits for a worker is told.
@@ -206,6 +217,15 @@ impl Roster {
         self.workers.values().any(|worker| {
             worker.num == num && worker.stage == Stage::Ready && !worker.retiring && worker.generation == self.current
         })
+    }
+
+    /// How the server's beginning went, for a server that it is to replace.
+    #[must_use]
+    pub fn beginning(&self) -> Beginning {
+        if let Some(num) = (1..=self.target).find(|&num| self.seat(num).failures >= GIVE_UP_AFTER) {
+            return Beginning::Failed(format!("worker {num} does not start; see the log"));
+        }
+        if (1..=self.target).all(|num| self.is_served(num)) { Beginning::Done } else { Beginning::UnderWay }
     }
 
     /// The server in one line.

@@ -1,11 +1,16 @@
 //! The `pagi-server` command from its first line to its exit status.
 
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use crate::address::Address;
 use crate::admin::Admin;
 use crate::bundle::{self, Inheritance, Role};
+use crate::control::Question;
+use crate::handover::{Candidacy, Predecessor, Scaled};
 use crate::inherited::Inherited;
+use crate::origin::Origin;
 use crate::pid_file::PidFile;
 use crate::privileges::Identity;
 use crate::readiness::Readiness;
@@ -23,9 +28,56 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
         }
         None => {}
     }
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    // Before anything forks: the variables name this process.
+    let mut inherited = Inherited::take();
+    let failed = |error: std::io::Error| {
+        log::tell(&format!("Error starting server: {error}"));
+        exit::FAILED
+    };
+    let (candidacy, estate) = match Predecessor::find() {
+        Ok(Some(mut predecessor)) => {
+            inherited.expect_same_server(&predecessor.files);
+            let Some(channel) = predecessor.channel.take() else { return exit::USAGE };
+            (Some(Rc::new(Candidacy::new(channel))), predecessor)
+        }
+        Ok(None) => (None, Predecessor::default()),
+        Err(error) => return failed(error),
+    };
+    let origin = match Origin::capture(arguments.clone()) {
+        Ok(origin) => origin,
+        Err(error) => return failed(error),
+    };
     match settings::read(arguments) {
-        Ok(settings::Checked { settings, warnings }) => run_server(settings, &warnings),
-        Err(answer) => answer.print(),
+        Ok(settings::Checked { settings, warnings }) => {
+            run_server(settings, &warnings, inherited, Lineage { origin, candidacy, scaled: estate.workers }, estate)
+        }
+        Err(answer) => {
+            if let Some(candidacy) = candidacy {
+                candidacy.fail(&answer.text);
+            }
+            answer.print()
+        }
+    }
+}
+
+/// Where this server comes from.
+pub struct Lineage {
+    /// How it was started, and how its successor is.
+    pub origin: Origin,
+    /// The server it is to replace.
+    pub candidacy: Option<Rc<Candidacy>>,
+    /// Workers that server was scaled to.
+    pub scaled: Option<Scaled>,
+}
+
+impl Lineage {
+    /// Says why the server cannot start: to the user, and to the server it was to replace.
+    pub fn fail(&self, message: &str) {
+        log::tell(message);
+        if let Some(candidacy) = &self.candidacy {
+            candidacy.fail(message);
+        }
     }
 }
 
@@ -42,13 +94,19 @@ fn run_process(inheritance: Inheritance) -> i32 {
     }
 }
 
-fn run_server(mut settings: Settings, warnings: &[String]) -> i32 {
-    // Before anything forks: the variables name this process.
-    let inherited = Inherited::take();
+fn run_server(
+    mut settings: Settings,
+    warnings: &[String],
+    inherited: Inherited,
+    lineage: Lineage,
+    estate: Predecessor,
+) -> i32 {
     if !settings.listen_given && !inherited.addresses().is_empty() {
         settings.listen = inherited.addresses();
     }
-    let caller = match settings.service.daemonize.then(daemon::detach).transpose() {
+    // A successor is where its predecessor was, in the background if need be.
+    let to_background = settings.service.daemonize && lineage.candidacy.is_none();
+    let caller = match to_background.then(daemon::detach).transpose() {
         Ok(caller) => caller,
         Err(error) => {
             log::tell(&format!("Error starting server: Cannot go to the background: {error}"));
@@ -57,62 +115,123 @@ fn run_server(mut settings: Settings, warnings: &[String]) -> i32 {
     };
     log::start(settings.effective_log_level());
     if let Err(error) = signals::install_management() {
-        log::tell(&format!("Error starting server: Cannot handle signals: {error}"));
+        lineage.fail(&format!("Error starting server: Cannot handle signals: {error}"));
         return exit::FAILED;
     }
     for warning in warnings.iter().chain(&inherited.warnings) {
         tracing::warn!("{warning}");
     }
-    let prepared = match prepare(&settings, inherited) {
+    let (sockets, management) = match prepare(&settings, inherited, estate) {
         Ok(prepared) => prepared,
         Err(message) => {
-            log::tell(&message);
+            lineage.fail(&message);
             return exit::FAILED;
         }
     };
-    let Prepared { sockets, management, pid_file } = prepared;
     let addresses: Vec<&Address> = sockets.addresses().collect();
     let readiness = Readiness { banner: banner::compose(&settings, &addresses, &sockets.shape()), caller };
-    let status = if settings.has_workers() {
-        master::run(settings, sockets, management, readiness)
+    if settings.has_workers() {
+        master::run(settings, sockets, management, readiness, lineage)
     } else {
-        single::run(&settings, sockets, management, readiness)
-    };
-    drop(pid_file);
-    status
+        single::run(&settings, sockets, management, readiness, lineage)
+    }
 }
 
-/// What is acquired before the application is loaded, with the rights the command was started with.
-struct Prepared {
-    sockets: Sockets,
-    management: Management,
-    pid_file: Option<PidFile>,
-}
-
-/// How a running server is asked and told.
+/// How a running server is asked, told and found.
 pub struct Management {
     /// For `pagictl`.
     pub control: Option<control::Socket>,
     /// For monitoring.
     pub admin: Option<Admin>,
+    /// For whoever wants to send signals.
+    pub pid_file: Option<PidFile>,
 }
 
-fn prepare(settings: &Settings, mut inherited: Inherited) -> Result<Prepared, String> {
+impl Management {
+    /// Makes what was inherited our own.
+    pub fn claim(&mut self) {
+        if let Some(pid_file) = &mut self.pid_file {
+            pid_file.claim();
+        }
+        if let Some(control) = &mut self.control {
+            control.claim();
+        }
+        if let Some(admin) = &mut self.admin {
+            admin.claim();
+        }
+    }
+
+    /// Leaves the files it has kept to a server that has inherited everything, and answers nobody any more.
+    pub fn release(&mut self, kept: &[PathBuf]) {
+        if let Some(pid_file) =
+            self.pid_file.as_mut().filter(|pid_file| kept.iter().any(|path| path == pid_file.path()))
+        {
+            pid_file.release();
+        }
+        if let Some(control) = &mut self.control {
+            control.release(kept);
+        }
+        if let Some(admin) = &mut self.admin {
+            admin.release(kept);
+        }
+    }
+
+    /// Files that are continued or have been made.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let pid_file = self.pid_file.iter().map(PidFile::path);
+        let control = self.control.iter().map(control::Socket::path);
+        let admin = self.admin.iter().flat_map(|admin| admin.sockets().files());
+        pid_file.chain(control).map(Path::to_owned).chain(admin).collect()
+    }
+
+    /// Answers questions from now on; inside a tokio `LocalSet`.
+    ///
+    /// # Errors
+    /// When a socket cannot be watched.
+    pub fn start(&mut self, ask: impl Fn(Question) + Clone + 'static) -> std::io::Result<()> {
+        if let Some(control) = &mut self.control {
+            control.start(ask.clone())?;
+        }
+        if let Some(admin) = &mut self.admin {
+            admin.start(ask)?;
+        }
+        Ok(())
+    }
+}
+
+/// Acquires everything that has to exist before the application is loaded, with the rights the command was started
+/// with.
+fn prepare(
+    settings: &Settings,
+    mut inherited: Inherited,
+    estate: Predecessor,
+) -> Result<(Sockets, Management), String> {
     let service = &settings.service;
     let identity = Identity::find(service.user.as_deref(), service.group.as_deref())?;
-    let pid_file = service.pid_file.as_deref().map(PidFile::create).transpose()?;
+    let pid_file = match (service.pid_file.as_deref(), estate.pid_file) {
+        (Some(path), Some((file, known))) if path == known => Some(PidFile::inherit(file, path)?),
+        (path, _) => path.map(PidFile::create).transpose()?,
+    };
     let sockets = Sockets::open(&settings.listen, settings.queues, settings.backlog, &mut inherited)?;
     inherited.close_rest();
     // Workers open the log for themselves; this says early what would go wrong there, and creates the file.
     drop(settings.open_access_log()?);
-    let control = control::Socket::open(service.control_socket.as_deref())?;
-    let admin = Admin::open(service.admin_listen.as_ref())?;
-    let management = Management { control, admin };
+    let asked = service.control_socket.as_deref();
+    let inherited_control = estate.control.and_then(|control| control::Socket::inherit(asked, control));
+    let control = match inherited_control {
+        Some(control) => Some(control),
+        None => control::Socket::open(asked)?,
+    };
+    let mut left = Inherited::left_by_server(&estate.admin, &estate.files);
+    let admin = Admin::open(service.admin_listen.as_ref(), &mut left)?;
+    left.close_rest();
+    let management = Management { control, admin, pid_file };
     if let Some(identity) = identity {
-        hand_over(&identity, settings, &sockets, pid_file.as_ref(), &management)?;
+        hand_over(&identity, settings, &sockets, &management)?;
         identity.assume()?;
     }
-    Ok(Prepared { sockets, management, pid_file })
+    Ok((sockets, management))
 }
 
 /// Gives what was made as root to the user the server will run as.
@@ -120,12 +239,11 @@ fn hand_over(
     identity: &Identity,
     settings: &Settings,
     sockets: &Sockets,
-    pid_file: Option<&PidFile>,
     management: &Management,
 ) -> Result<(), String> {
     let Identity { uid, gid, .. } = *identity;
     sockets.give_files_to(uid, gid)?;
-    if let Some(pid_file) = pid_file {
+    if let Some(pid_file) = &management.pid_file {
         pid_file.give_to(uid, gid)?;
     }
     if let Some(control) = &management.control {

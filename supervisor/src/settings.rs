@@ -324,6 +324,13 @@ impl Settings {
         }
     }
 
+    /// How long the successor of an upgraded server may take until it serves; `None` is no bound.
+    #[must_use]
+    pub fn upgrade_timeout(&self) -> Option<Duration> {
+        let load = optional(self.processes.reload_timeout)?;
+        Some(load.saturating_add(optional(self.startup_timeout)?))
+    }
+
     /// Requests after which a worker asks to be replaced; different in each worker when a jitter is wanted.
     #[must_use]
     pub fn request_limit(&self) -> u64 {

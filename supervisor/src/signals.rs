@@ -27,8 +27,8 @@ pub enum Request {
     Fewer,
     /// Look for children that ended.
     Reap,
-    /// Something that is not available.
-    Unavailable(Signal),
+    /// Start the installed binary in place of this one.
+    Upgrade,
     /// Nothing.
     Nothing,
 }
@@ -41,7 +41,7 @@ fn request(number: u8) -> Request {
         Ok(Signal::SIGHUP) => Request::Reload,
         Ok(Signal::SIGTTIN) => Request::More,
         Ok(Signal::SIGTTOU) => Request::Fewer,
-        Ok(signal) if MANAGEMENT.contains(&signal) => Request::Unavailable(signal),
+        Ok(Signal::SIGUSR2) => Request::Upgrade,
         _ => Request::Nothing,
     }
 }
@@ -114,11 +114,6 @@ impl Signals {
 pub const NEEDS_WORKERS: &str =
     "a server without worker processes has nobody to replace; start it with --workers 2 or more, or restart it";
 
-/// Says that a signal is ignored.
-pub fn log_unavailable(signal: Signal) {
-    tracing::warn!("{signal} ignored: upgrading a running server is not available; restart it instead");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,7 +127,7 @@ mod tests {
             (Signal::SIGUSR1, Request::ReopenLogs),
             (Signal::SIGCHLD, Request::Reap),
             (Signal::SIGHUP, Request::Reload),
-            (Signal::SIGUSR2, Request::Unavailable(Signal::SIGUSR2)),
+            (Signal::SIGUSR2, Request::Upgrade),
             (Signal::SIGTTIN, Request::More),
             (Signal::SIGTTOU, Request::Fewer),
             (Signal::SIGPIPE, Request::Nothing),

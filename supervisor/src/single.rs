@@ -1,8 +1,9 @@
 //! A server without workers: the application runs in the process the user started. For development, and for people
 //! whose process manager does the rest.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Instant;
@@ -10,51 +11,68 @@ use std::time::Instant;
 use pagi_perl_runtime::{Command, Host, WorkerExit, WorkerOptions};
 use pagi_server_core::Stats;
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
 
 use crate::control::verb::Verb;
 use crate::control::{self, Outcome, Question, status};
 use crate::readiness::Readiness;
 use crate::scoreboard::{Slot, State};
-use crate::server::Management;
+use crate::server::{Lineage, Management};
 use crate::settings::{Settings, optional};
 use crate::signals::{self, Request, Signals};
-use crate::sockets::Sockets;
-use crate::systemd::{self, Bulletin, Watchdog};
+use crate::sockets::{Sockets, descriptor};
+use crate::systemd::Watchdog;
 use crate::worker::startup_reason;
 use crate::{exit, log, mold};
 
+mod place;
+
+use place::Place;
+
 /// Serves until the server has stopped, and returns the status to exit with.
-pub fn run(settings: &Settings, sockets: Sockets, management: Management, readiness: Readiness) -> i32 {
+pub fn run(
+    settings: &Settings,
+    sockets: Sockets,
+    management: Management,
+    readiness: Readiness,
+    lineage: Lineage,
+) -> i32 {
     log::speak_as("server");
-    match serve(settings, sockets, management, readiness) {
-        Ok(WorkerExit::Stopped) => exit::STOPPED,
-        Ok(WorkerExit::Exit(status)) => status,
+    let candidacy = lineage.candidacy.clone();
+    let message = match serve(settings, sockets, management, readiness, lineage) {
+        Ok(WorkerExit::Stopped) => return exit::STOPPED,
+        Ok(WorkerExit::Exit(status)) => return status,
         Ok(WorkerExit::StartupFailed(message)) => {
             log::tell(&format!("PAGI Server startup failed: {}", startup_reason(&message)));
-            log::tell(&format!("Error starting server: {message}"));
-            exit::FAILED
+            format!("Error starting server: {message}")
         }
-        Err(message) => {
-            log::tell(&message);
-            exit::FAILED
-        }
+        Err(message) => message,
+    };
+    log::tell(&message);
+    if let Some(candidacy) = candidacy {
+        candidacy.fail(&message);
     }
+    exit::FAILED
 }
 
 fn serve(
     settings: &Settings,
-    mut sockets: Sockets,
-    Management { control, admin }: Management,
+    sockets: Sockets,
+    management: Management,
     readiness: Readiness,
+    lineage: Lineage,
 ) -> Result<WorkerExit, String> {
-    let signal_error = |error| format!("Error starting server: Cannot handle signals: {error}");
+    let starting = |what: &str, error| format!("Error starting server: {what}: {error}");
     let (interpreter, application) = mold::load(settings)?;
     // While its file runs, `$0` and with it the short name are the application's.
     let _ = nix::sys::prctl::set_name(c"pagi-server");
-    signals::install_stop().map_err(signal_error)?;
-    let kept_signals = signals::keep().map_err(signal_error)?;
+    signals::install_stop().map_err(|error| starting("Cannot handle signals", error))?;
+    let kept_signals = signals::keep().map_err(|error| starting("Cannot handle signals", error))?;
     let watchdog = Watchdog::find();
     let listening: Vec<String> = sockets.addresses().map(ToString::to_string).collect();
+    let control = management.control.iter().map(control::Socket::listener);
+    let admin = management.admin.iter().flat_map(|admin| admin.sockets().queues());
+    let kept = sockets.queues().chain(admin).map(descriptor).chain(control);
     let options = WorkerOptions {
         http: settings.http_config(),
         lifespan: settings.lifespan.into(),
@@ -65,75 +83,53 @@ fn serve(
         max_requests: 0,
         heartbeat: watchdog.interval().map_or(settings.heartbeat(), |interval| interval.min(settings.heartbeat())),
         access_log: settings.open_access_log()?,
-        listeners: sockets.take_queues(),
+        closed_in_children: kept.map(|descriptor| descriptor.as_raw_fd()).collect(),
+        listeners: sockets.clone_queues().map_err(|error| starting("Cannot listen", error))?,
     };
     let slot = Slot::private();
     slot.assign(0, 1);
     slot.set_pid(std::process::id());
-    // Removed when the server begins to stop.
-    let files = Rc::new(RefCell::new(Some(sockets)));
-    let host = Rc::new(SingleHost {
-        slot,
-        readiness: RefCell::new(Some(readiness)),
-        files: Rc::clone(&files),
-        bulletin: RefCell::default(),
-        watchdog: RefCell::new(watchdog),
-        stopping: Cell::new(false),
-    });
-    let about = Rc::new(About { slot, listening, started: Instant::now() });
-    let (service, _control_file) = control.map(control::Socket::split).unzip();
-    // Its socket file is removed when this is dropped, which the loop's tasks never are.
-    let mut admin = admin;
+    let about = About { slot, listening, started: Instant::now() };
+    let place = Place::new(sockets, management, readiness, lineage, settings.upgrade_timeout());
+    let host = Rc::new(SingleHost { slot, place: Rc::clone(&place), watchdog: RefCell::new(watchdog), about });
     let attach = |commands: UnboundedSender<Command>| {
-        follow_signals(kept_signals, commands.clone());
-        if let Some(admin) = admin.as_mut() {
-            let (about, commands) = (Rc::clone(&about), commands.clone());
-            if let Err(error) = admin.start(move |question| about.answer(question, &commands)) {
-                tracing::warn!("No admin listener: {error}");
-            }
-        }
-        if let Some(service) = service
-            && let Err(error) = service.start(move |question| about.answer(question, &commands))
-        {
-            tracing::warn!("No control socket: {error}");
-        }
+        let respond = {
+            let (host, commands) = (Rc::clone(&host), commands.clone());
+            move |question| host.answer(question, &commands)
+        };
+        place.open(respond);
+        follow_signals(kept_signals, Rc::clone(&host), commands);
     };
-    let end = pagi_perl_runtime::serve(interpreter, application, options, host, attach);
-    files.borrow_mut().take();
+    let end = pagi_perl_runtime::serve(interpreter, application, options, Rc::clone(&host) as Rc<dyn Host>, attach);
+    place.leave();
     Ok(end)
 }
 
 struct SingleHost {
     slot: Slot,
-    readiness: RefCell<Option<Readiness>>,
-    files: Rc<RefCell<Option<Sockets>>>,
-    stopping: Cell<bool>,
-    bulletin: RefCell<Bulletin>,
+    place: Rc<Place>,
     watchdog: RefCell<Watchdog>,
+    about: About,
 }
 
 impl Host for SingleHost {
     fn ready(&self) {
         self.slot.set_state(State::Ready);
-        if let Some(readiness) = self.readiness.take() {
-            readiness.announce(&mut self.bulletin.borrow_mut());
-        }
+        self.place.ready();
     }
 
     fn turn(&self, stats: &Stats) {
         self.slot.update(stats);
-        self.watchdog.borrow_mut().feed(Instant::now());
+        if self.place.is_ours() {
+            self.watchdog.borrow_mut().feed(Instant::now());
+        }
     }
 
     fn wants_replacement(&self) {}
 
     fn draining(&self, connections: u64) {
         self.slot.set_state(State::Draining);
-        if !self.stopping.replace(true) {
-            tracing::info!("Stopping; {connections} connections are open");
-            systemd::announce_stop();
-            self.files.borrow_mut().take();
-        }
+        self.place.stop(connections);
     }
 }
 
@@ -144,16 +140,23 @@ struct About {
     started: Instant,
 }
 
-impl About {
+impl SingleHost {
     fn answer(&self, question: Question, commands: &UnboundedSender<Command>) {
-        let answer = match question {
-            Question::Status(answer) => answer,
-            Question::Verb(order, answer) => {
-                // Whoever asked may have gone.
-                let _ = answer.send(obey(order, commands));
-                return;
+        match question {
+            // Whoever asked may have gone.
+            Question::Status(answer) => {
+                let _ = answer.send(self.about.report());
             }
-        };
+            Question::Verb(Verb::Upgrade, answer) => self.place.upgrade(answer, commands),
+            Question::Verb(order, answer) => {
+                let _ = answer.send(obey(order, commands));
+            }
+        }
+    }
+}
+
+impl About {
+    fn report(&self) -> status::Status {
         let reading = self.slot.read();
         let state = match reading.state {
             State::Ready => status::WorkerState::Ready,
@@ -162,7 +165,7 @@ impl About {
         };
         let mut totals = status::Totals::default();
         totals.add(&reading);
-        let status = status::Status {
+        status::Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             uptime_ms: u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -174,9 +177,7 @@ impl About {
             stopping: state == status::WorkerState::Draining,
             listening: self.listening.clone(),
             workers: vec![status::WorkerStatus::new(state, &reading)],
-        };
-        // Whoever asked may have gone.
-        let _ = answer.send(status);
+        }
     }
 }
 
@@ -184,7 +185,8 @@ fn obey(order: Verb, commands: &UnboundedSender<Command>) -> Outcome {
     let command = match order {
         Verb::Stop => Command::Stop,
         Verb::ReopenLogs => Command::ReopenLogs,
-        Verb::Reload | Verb::Restart { .. } | Verb::Drain { .. } | Verb::Scale { .. } => {
+        // Upgrades are for the place, not for the worker.
+        Verb::Upgrade | Verb::Reload | Verb::Restart { .. } | Verb::Drain { .. } | Verb::Scale { .. } => {
             return Outcome::Refused(signals::NEEDS_WORKERS.to_owned());
         }
     };
@@ -194,7 +196,7 @@ fn obey(order: Verb, commands: &UnboundedSender<Command>) -> Outcome {
     }
 }
 
-fn follow_signals(kept: UnixStream, commands: UnboundedSender<Command>) {
+fn follow_signals(kept: UnixStream, host: Rc<SingleHost>, commands: UnboundedSender<Command>) {
     tokio::task::spawn_local(async move {
         let mut signals = match Signals::read(kept) {
             Ok(signals) => signals,
@@ -210,8 +212,9 @@ fn follow_signals(kept: UnixStream, commands: UnboundedSender<Command>) {
                     tracing::warn!("Signal ignored: {}", signals::NEEDS_WORKERS);
                     continue;
                 }
-                Request::Unavailable(signal) => {
-                    signals::log_unavailable(signal);
+                Request::Upgrade => {
+                    // Nobody waits for the outcome.
+                    host.place.upgrade(oneshot::channel().0, &commands);
                     continue;
                 }
                 Request::Reap | Request::Nothing => continue,

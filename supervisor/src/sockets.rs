@@ -59,9 +59,9 @@ impl Sockets {
             let group = match address {
                 Address::Tcp { host, port } => {
                     let target = resolve(host, *port)?;
-                    let found = inherited.claim_tcp(target.ip(), target.port());
-                    if !found.is_empty() {
-                        groups.push(Group { address: address.clone(), queues: found, file: None });
+                    if let Some((port, queues)) = inherited.claim_tcp(target.ip(), target.port(), addresses) {
+                        let address = Address::Tcp { host: host.clone(), port };
+                        groups.push(Group { address, queues, file: None });
                         continue;
                     }
                     let only_v6 = shares_port_with_v4(target, addresses);
@@ -69,7 +69,10 @@ impl Sockets {
                 }
                 Address::Unix { path, mode } => match inherited.claim_unix(path) {
                     found if found.is_empty() => bind_unix(path, *mode, backlog)?,
-                    found => Group { address: address.clone(), queues: found, file: None },
+                    found => {
+                        let file = inherited.owns(path).then(|| SocketFile::expect(path)).flatten();
+                        Group { address: address.clone(), queues: found, file }
+                    }
                 },
             };
             groups.push(group);
@@ -93,9 +96,32 @@ impl Sockets {
         self.groups.iter().flat_map(|group| &group.queues)
     }
 
-    /// Gives the queues to a process that serves by itself. The files of Unix sockets stay owned by what is left.
-    pub fn take_queues(&mut self) -> Vec<Listener> {
-        self.groups.iter_mut().flat_map(|group| std::mem::take(&mut group.queues)).collect()
+    /// A second handle of every queue, for a process that serves by itself and may have to hand them on.
+    ///
+    /// # Errors
+    /// When descriptors have run out.
+    pub fn clone_queues(&self) -> io::Result<Vec<Listener>> {
+        self.queues().map(Listener::try_clone).collect()
+    }
+
+    /// Paths of the socket files that are removed when this is dropped.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.groups.iter().filter_map(|group| Some(group.file.as_ref()?.path.clone())).collect()
+    }
+
+    /// Removes the inherited files, too, when this is dropped: the server they came from has let go of them.
+    pub fn claim_files(&mut self) {
+        self.groups.iter_mut().filter_map(|group| group.file.as_mut()).for_each(|file| file.owner = std::process::id());
+    }
+
+    /// Leaves these files to a server that has inherited them.
+    pub fn release_files(&mut self, kept: &[PathBuf]) {
+        for file in self.groups.iter_mut().filter_map(|group| group.file.as_mut()) {
+            if kept.contains(&file.path) {
+                file.owner = 0;
+            }
+        }
     }
 
     /// Lets the user that the server will run as remove and use the socket files.
@@ -193,7 +219,7 @@ fn tcp_error(host: &str, port: u16, error: &io::Error) -> String {
 struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
-    /// A process forked from the owner must not remove the file.
+    /// A process forked from the owner must not remove the file; 0 is another server.
     owner: u32,
 }
 
@@ -202,6 +228,13 @@ impl SocketFile {
         let metadata = fs::symlink_metadata(path)?;
         let identity = (metadata.dev(), metadata.ino());
         Ok(Self { path: path.to_owned(), identity, owner: std::process::id() })
+    }
+
+    /// A file that another server still owns; `None` when it is gone.
+    fn expect(path: &Path) -> Option<Self> {
+        let mut file = Self::adopt(path).ok()?;
+        file.owner = 0;
+        Some(file)
     }
 }
 

@@ -15,6 +15,11 @@ pub fn announce_stop() {
     notify(&[NotifyState::Stopping]);
 }
 
+/// Another process is the server from now on.
+pub fn announce_successor(pid: u32) {
+    notify(&[NotifyState::MainPid(pid)]);
+}
+
 /// Tells systemd how the server is, whenever that changes.
 #[derive(Debug, Default)]
 pub struct Bulletin {
@@ -28,6 +33,11 @@ impl Bulletin {
     pub fn ready(&mut self) {
         self.ready = true;
         notify(&[NotifyState::Ready]);
+    }
+
+    /// Says nothing more: another process does.
+    pub fn mute(&mut self) {
+        self.ready = false;
     }
 
     /// Says whether a reload is under way, and in one line what the server does.
@@ -60,12 +70,13 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// As `WATCHDOG_USEC` says.
+    /// As `WATCHDOG_USEC` says, unless `WATCHDOG_PID` says that another process is meant, see sd_watchdog_enabled(3).
     #[must_use]
     pub fn find() -> Self {
-        let mut microseconds = 0;
-        let wanted = sd_notify::watchdog_enabled(false, &mut microseconds) && microseconds > 0;
-        Self { interval: wanted.then(|| Duration::from_micros(microseconds) / 3), fed: None }
+        let number = |name: &str| std::env::var(name).ok().map(|value| value.parse::<u64>().unwrap_or(0));
+        let is_meant = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
+        let microseconds = number("WATCHDOG_USEC").filter(|&microseconds| is_meant && microseconds > 0);
+        Self { interval: microseconds.map(|microseconds| Duration::from_micros(microseconds) / 3), fed: None }
     }
 
     /// How often to look whether it is time; `None` when nobody watches.

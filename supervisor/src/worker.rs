@@ -89,6 +89,7 @@ pub fn run(
         max_requests: settings.request_limit(),
         heartbeat: settings.heartbeat(),
         access_log,
+        closed_in_children: Vec::new(),
         listeners,
     };
     let (host, receiving, kept_signals) = match connect(post, settings.http.max_connections) {
@@ -233,7 +234,7 @@ fn follow_signals(kept: UnixStream, commands: UnboundedSender<Command>) {
                 Request::Reload
                 | Request::More
                 | Request::Fewer
-                | Request::Unavailable(_)
+                | Request::Upgrade
                 | Request::Reap
                 | Request::Nothing => continue,
             };

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,10 +19,12 @@ use nix::unistd::{Gid, Uid};
 use pagi_server_core::listener::Listener;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::address::Address;
 use crate::control::Question;
 use crate::control::status::{Status, WorkerState};
+use crate::inherited::Inherited;
 use crate::sockets::Sockets;
 
 mod metrics;
@@ -38,6 +41,7 @@ type Ask = Rc<dyn Fn(Question)>;
 /// The bound listener.
 pub struct Admin {
     sockets: Sockets,
+    services: Vec<JoinHandle<()>>,
 }
 
 impl Admin {
@@ -45,9 +49,9 @@ impl Admin {
     ///
     /// # Errors
     /// The sentences of [`Sockets::bind`].
-    pub fn open(address: Option<&Address>) -> Result<Option<Self>, String> {
+    pub fn open(address: Option<&Address>, inherited: &mut Inherited) -> Result<Option<Self>, String> {
         let Some(address) = address else { return Ok(None) };
-        let sockets = Sockets::bind(std::slice::from_ref(address), 1, 128)?;
+        let sockets = Sockets::open(std::slice::from_ref(address), 1, 128, inherited)?;
         for address in sockets.addresses() {
             tracing::info!("Admin listener on {address}");
             if let Address::Tcp { host, .. } = address
@@ -56,7 +60,25 @@ impl Admin {
                 tracing::warn!("The admin listener can be reached from other machines; it asks nobody who they are");
             }
         }
-        Ok(Some(Self { sockets }))
+        Ok(Some(Self { sockets, services: Vec::new() }))
+    }
+
+    /// The sockets, for handing them to another process.
+    #[must_use]
+    pub fn sockets(&self) -> &Sockets {
+        &self.sockets
+    }
+
+    /// Makes inherited sockets our own.
+    pub fn claim(&mut self) {
+        self.sockets.claim_files();
+    }
+
+    /// Leaves the sockets to a server that has inherited everything and kept these files. Answers under way are still
+    /// given.
+    pub fn release(&mut self, kept: &[PathBuf]) {
+        self.sockets.release_files(kept);
+        self.services.drain(..).for_each(|service| service.abort());
     }
 
     /// Lets the user that the server will run as remove the socket file.
@@ -73,9 +95,9 @@ impl Admin {
     /// When the socket cannot be watched.
     pub fn start(&mut self, ask: impl Fn(Question) + 'static) -> io::Result<()> {
         let ask: Ask = Rc::new(ask);
-        for listener in self.sockets.take_queues() {
+        for listener in self.sockets.clone_queues()? {
             let ask = Rc::clone(&ask);
-            match listener {
+            self.services.push(match listener {
                 Listener::Tcp(listener) => {
                     let listener = tokio::net::TcpListener::from_std(listener)?;
                     tokio::task::spawn_local(async move {
@@ -83,7 +105,7 @@ impl Admin {
                             let accepted = listener.accept().await;
                             welcome(accepted.map(|(stream, _)| stream), &ask).await;
                         }
-                    });
+                    })
                 }
                 Listener::Unix(listener, _) => {
                     let listener = tokio::net::UnixListener::from_std(listener)?;
@@ -92,9 +114,9 @@ impl Admin {
                             let accepted = listener.accept().await;
                             welcome(accepted.map(|(stream, _)| stream), &ask).await;
                         }
-                    });
+                    })
                 }
-            }
+            });
         }
         Ok(())
     }

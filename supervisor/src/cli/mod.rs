@@ -55,6 +55,7 @@ Signals:
   TERM, INT, QUIT  stop gracefully; a second one hurries
   USR1             reopen log files
   HUP              load the application anew and replace the workers (as pagictl reload)
+  USR2             start the installed binary in place of this one (as pagictl upgrade)
   TTIN, TTOU       one worker more, one fewer";
 
 /// Everything on the command line.

@@ -87,6 +87,11 @@ enum Command {
         #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
         workers: u32,
     },
+    /// Start the binary that is installed now in place of the one that runs, without closing a socket
+    ///
+    /// Returns when the new server serves; the old one then finishes its connections and ends. If the new one does
+    /// not start, the old one serves on, the reason is printed and the exit status is 1.
+    Upgrade,
     /// Reopen log files
     LogsReopen,
     /// Stop the server gracefully and wait until it has stopped
@@ -108,6 +113,7 @@ impl From<Command> for Ask {
             Command::Restart { worker } => Self::Verb(Verb::Restart { worker }),
             Command::Drain { worker } => Self::Verb(Verb::Drain { worker }),
             Command::Scale { workers } => Self::Verb(Verb::Scale { workers }),
+            Command::Upgrade => Self::Verb(Verb::Upgrade),
             Command::LogsReopen => Self::Verb(Verb::ReopenLogs),
             Command::Stop => Self::Verb(Verb::Stop),
         }

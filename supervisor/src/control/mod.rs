@@ -6,12 +6,14 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Uid};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 pub mod client;
 pub mod command;
@@ -45,21 +47,19 @@ pub enum Outcome {
     Failed(String),
 }
 
-/// The listening control socket, bound before privileges are dropped.
+/// The listening control socket, bound before privileges are dropped. Its name in the file system is removed when this
+/// is dropped in the process that owns it.
+#[must_use]
 pub struct Socket {
     listener: UnixListener,
-    file: SocketFile,
-}
-
-/// The socket's name in the file system, removed when dropped in the process that made it. Apart from the service,
-/// because a runtime that hosts an application is never dropped.
-#[must_use]
-pub struct SocketFile {
     path: PathBuf,
+    /// 0 is another server.
     owner: u32,
+    /// Answers requests. It lives in the runtime, and one that hosts an application is never dropped.
+    service: Option<JoinHandle<()>>,
 }
 
-impl Drop for SocketFile {
+impl Drop for Socket {
     fn drop(&mut self) {
         if self.owner == std::process::id() && fs::remove_file(&self.path).is_err() {
             tracing::debug!("Cannot remove control socket {}", self.path.display());
@@ -68,6 +68,52 @@ impl Drop for SocketFile {
 }
 
 impl Socket {
+    /// Continues the control socket of a server that this one is to replace, unless another path was asked for. It is
+    /// the other server's until [`claim`](Self::claim).
+    #[must_use]
+    pub fn inherit(asked: Option<&Path>, (listener, path): (UnixListener, PathBuf)) -> Option<Self> {
+        let wanted = asked.is_none_or(|asked| asked == path);
+        wanted.then_some(Self { listener, path, owner: 0, service: None })
+    }
+
+    /// Makes an inherited socket our own.
+    pub fn claim(&mut self) {
+        self.owner = std::process::id();
+    }
+
+    /// Leaves the socket to a server that has inherited everything and kept these files. Answers under way are still
+    /// given.
+    pub fn release(&mut self, kept: &[PathBuf]) {
+        if kept.contains(&self.path) {
+            self.owner = 0;
+        }
+        if let Some(service) = self.service.take() {
+            service.abort();
+        }
+    }
+
+    /// The socket, for handing it to another process.
+    #[must_use]
+    pub fn listener(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Answers requests from now on; inside a tokio `LocalSet`.
+    ///
+    /// # Errors
+    /// When the socket cannot be watched.
+    pub fn start(&mut self, ask: impl Fn(Question) + 'static) -> io::Result<()> {
+        let listener = tokio::net::UnixListener::from_std(self.listener.try_clone()?)?;
+        self.service = Some(tokio::task::spawn_local(service::run(listener, ask)));
+        Ok(())
+    }
+
     /// Opens the socket at the path that was asked for, or at the default one. Without a usable default place the
     /// server goes on without a control socket and says so.
     ///
@@ -105,7 +151,7 @@ impl Socket {
         let listener = crate::sockets::private_unix_listener(path, 16)?;
         fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
         tracing::debug!("Control socket {}", path.display());
-        Ok(Self { listener, file: SocketFile { path: path.to_owned(), owner: std::process::id() } })
+        Ok(Self { listener, path: path.to_owned(), owner: std::process::id(), service: None })
     }
 
     /// Lets the user that the server will run as remove the file.
@@ -113,30 +159,8 @@ impl Socket {
     /// # Errors
     /// When the owner cannot be changed.
     pub fn give_to(&self, uid: Option<Uid>, gid: Gid) -> Result<(), String> {
-        let path = &self.file.path;
+        let path = &self.path;
         nix::unistd::chown(path, uid, Some(gid))
             .map_err(|error| format!("Cannot change the owner of control socket {}: {error}", path.display()))
-    }
-
-    /// Takes the service and the name apart.
-    pub fn split(self) -> (Service, SocketFile) {
-        (Service { listener: self.listener }, self.file)
-    }
-}
-
-/// What answers requests.
-pub struct Service {
-    listener: UnixListener,
-}
-
-impl Service {
-    /// Answers requests from now on; inside a tokio `LocalSet`.
-    ///
-    /// # Errors
-    /// When the socket cannot be watched.
-    pub fn start(self, ask: impl Fn(Question) + 'static) -> io::Result<()> {
-        let listener = tokio::net::UnixListener::from_std(self.listener)?;
-        tokio::task::spawn_local(service::run(listener, ask));
-        Ok(())
     }
 }

@@ -68,6 +68,8 @@ fn remove_orphans(directory: &Path) {
         let pid = name.strip_prefix("control-").and_then(|rest| rest.strip_suffix(".sock")?.parse().ok());
         if let Some(pid) = pid.map(Pid::from_raw)
             && kill(pid, None) == Err(Errno::ESRCH)
+            // The successor of an upgraded server keeps the name.
+            && !is_live(&path)
         {
             // Another server may have been faster.
             let _ = fs::remove_file(&path);

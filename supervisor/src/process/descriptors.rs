@@ -25,6 +25,17 @@ pub fn adopt(number: RawFd) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// Copies a descriptor. The copy stays open when this process starts another program, so it should not live longer than
+/// that takes.
+///
+/// # Errors
+/// When descriptors have run out.
+pub fn copy_for_exec(descriptor: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let number = fcntl(descriptor, FcntlArg::F_DUPFD(3))?;
+    // SAFETY: the kernel has just made this descriptor for us, and nobody else knows its number.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
 /// Lets a descriptor survive the coming `exec`. For use between fork and exec.
 pub(super) fn keep_over_exec(number: RawFd) -> io::Result<()> {
     // SAFETY: the caller keeps the owner of the number alive until after the fork, and the child has a copy of it.

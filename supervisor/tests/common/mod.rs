@@ -106,7 +106,13 @@ impl Server {
     }
 
     fn spawn_in(directory: TempDir, arguments: &[&str]) -> Self {
-        let mut child = server_command(directory.path(), &["-E", "none", "--access-log-format", "tiny"])
+        Self::spawn_program(env!("CARGO_BIN_EXE_pagi-server"), directory, arguments)
+    }
+
+    /// Starts another program in place of the server's binary.
+    pub fn spawn_program(program: &str, directory: TempDir, arguments: &[&str]) -> Self {
+        let mut child = command(program, directory.path())
+            .args(["-E", "none", "--access-log-format", "tiny"])
             .args(arguments)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -197,7 +203,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // The group: successors of an upgraded server are in it, too.
+        let _ = nix::sys::signal::killpg(self.pid(), Signal::SIGKILL);
         let _ = self.child.wait();
     }
 }

@@ -1,0 +1,138 @@
+//! What the master does to other processes, as the [`policy`](crate::policy) says.
+
+use super::*;
+
+impl Master {
+    pub(super) fn start_mold(&mut self, generation: u32, now: Instant) {
+        match self.try_start_mold(generation) {
+            Ok(mold) => {
+                self.roster.note_mold_started(generation);
+                self.molds.insert(generation, mold);
+            }
+            Err(error) => {
+                tracing::error!("Cannot start the process that loads the application: {error}");
+                self.roster.note_mold_not_started(generation, &error.to_string(), now);
+            }
+        }
+    }
+
+    pub(super) fn try_start_mold(&self, generation: u32) -> io::Result<MoldProcess> {
+        let (ours, theirs) = channel::pair()?;
+        let notices = self.notices.clone();
+        let peer = Peer::new(ours, move |heard| {
+            let _ = notices.send(Notice::Mold { generation, heard });
+        })?;
+        let title = format!("pagi-server: mold gen {generation}");
+        let queues = self.sockets.iter().flat_map(Sockets::queues);
+        let pid = bundle::start(&title, Role::Mold { generation }, &self.settings, &theirs, &self.scoreboard, queues)?;
+        Ok(MoldProcess { pid, peer })
+    }
+
+    pub(super) fn spawn(&mut self, num: u32, generation: u32, now: Instant) {
+        // The policy counts them.
+        let Some(slot) = self.roster.free_slot(self.scoreboard.slots()) else { return };
+        if let Some(slot) = self.scoreboard.slot(slot) {
+            slot.assign(num, generation);
+        }
+        let id = self.roster.note_requested(num, generation, slot, now);
+        let order = Order { id, num, generation, slot, accept: self.queues_for(num) };
+        let event = match self.try_spawn(order) {
+            Ok(Some(pid)) => Event::WorkerSpawned { id, pid: pid.as_raw() },
+            Ok(None) => return,
+            Err(error) => {
+                self.workers.remove(&id);
+                Event::WorkerNotSpawned { id, message: error.to_string() }
+            }
+        };
+        self.roster.apply(event, now);
+    }
+
+    /// Asks the mold for a worker, or starts one that loads by itself and returns its process id.
+    pub(super) fn try_spawn(&mut self, order: Order) -> io::Result<Option<Pid>> {
+        let (ours, theirs) = channel::pair()?;
+        let notices = self.notices.clone();
+        let id = order.id;
+        let peer = Peer::new(ours, move |heard| {
+            let _ = notices.send(Notice::Worker { id, heard });
+        })?;
+        self.workers.insert(id, peer);
+        if self.roster.mold_of(order.generation) == Mold::Unused {
+            let title = format!("pagi-server: worker {} gen {}", order.num, order.generation);
+            let queues = self.sockets.iter().flat_map(Sockets::queues);
+            let role = Role::Worker(order);
+            return bundle::start(&title, role, &self.settings, &theirs, &self.scoreboard, queues).map(Some);
+        }
+        let mold = self.molds.get(&order.generation).ok_or(io::ErrorKind::NotFound)?;
+        mold.peer.tell(&ToMold::Fork(order), Some(theirs.as_fd()))?;
+        Ok(None)
+    }
+
+    /// Indices of the listeners that a worker accepts from.
+    pub(super) fn queues_for(&self, num: u32) -> Vec<usize> {
+        let position = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let (worker, workers) = (position(num.saturating_sub(1)), position(self.roster.spread));
+        let mut first = 0;
+        let mut accept = Vec::new();
+        for group in self.sockets.iter().flat_map(Sockets::shape) {
+            accept.extend(queues::assigned(worker, workers, group).into_iter().map(|queue| first + queue));
+            first += group;
+        }
+        accept
+    }
+
+    /// Tells everybody who serves, or is about to, which queues are theirs now.
+    pub(super) fn deal(&mut self, workers: u32) {
+        self.roster.note_dealt(workers);
+        for (&id, worker) in self.roster.workers.iter().filter(|(_, worker)| worker.stage <= Stage::Ready) {
+            if let Some(peer) = self.workers.get(&id).filter(|_| worker.num <= workers) {
+                log_failure(peer.tell(&ToWorker::Accept(self.queues_for(worker.num)), None));
+            }
+        }
+    }
+
+    /// Its signal handler writes to the log, even while Perl blocks.
+    pub(super) fn interrogate(&mut self, id: WorkerId, now: Instant) {
+        let Some(worker) = self.roster.workers.get(&id) else { return };
+        if let Some(pid) = worker.pid {
+            send(Pid::from_raw(pid), Signal::SIGUSR2);
+        }
+        self.roster.note_questioned(id, now);
+    }
+
+    pub(super) fn tell_worker(&mut self, id: WorkerId, message: &ToWorker, stage: Stage, now: Instant) {
+        if let Some(peer) = self.workers.get(&id) {
+            // Whatever goes wrong, the worker's deadline begins now.
+            if let Err(error) = peer.tell(message, None) {
+                tracing::debug!("Cannot tell a worker to stop: {error}");
+            }
+        }
+        self.roster.note_told(id, stage, now);
+    }
+
+    pub(super) fn kill(&mut self, id: WorkerId, grounds: Grounds, now: Instant) {
+        let Some(worker) = self.roster.workers.get(&id) else { return };
+        let Some(pid) = worker.pid else { return };
+        match grounds {
+            Grounds::Unneeded => tracing::debug!("Worker {} ({pid}) is not needed any more", worker.num),
+            Grounds::NoHeartbeat => {
+                let age = self.scoreboard.slot(worker.slot).map_or(0, |slot| slot.heartbeat_age_ms());
+                let seconds = Duration::from_millis(age).as_secs_f64();
+                tracing::error!(
+                    "Worker {} ({pid}) has shown no sign of life for {seconds:.1} s: killing it",
+                    worker.num
+                );
+            }
+            Grounds::TooSlow => tracing::warn!("Worker {} ({pid}) did not stop in time: killing it", worker.num),
+        }
+        send(Pid::from_raw(pid), Signal::SIGKILL);
+        self.roster.note_told(id, Stage::Killed, now);
+    }
+
+    pub(super) fn dismiss_mold(&mut self, generation: u32) {
+        if let Some(mold) = self.molds.get(&generation) {
+            // It serves nobody and may be busy with loading: there is nothing to wait for.
+            send(mold.pid, Signal::SIGKILL);
+        }
+        self.roster.note_mold_leaving(generation);
+    }
+}
