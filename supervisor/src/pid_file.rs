@@ -6,16 +6,16 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{Gid, Uid};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 /// A PID file of ours. Dropping it removes it.
 #[derive(Debug)]
 pub struct PidFile {
     path: PathBuf,
-    /// Locked as long as it is open.
-    file: Flock<File>,
+    /// Locked as long as it is open anywhere: never unlocked, because a successor shares the lock.
+    file: File,
     owner: u32,
 }
 
@@ -27,7 +27,7 @@ impl PidFile {
     pub fn create(path: &Path) -> Result<Self, String> {
         let explain = |reason: &dyn std::fmt::Display| format!("Cannot write PID file {}: {reason}", path.display());
         // A link planted in a directory that others can write to must not make us truncate what it points to.
-        let file = OpenOptions::new()
+        let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
@@ -36,16 +36,16 @@ impl PidFile {
             .custom_flags(nix::libc::O_NOFOLLOW)
             .open(path)
             .map_err(|error| explain(&error))?;
-        let mut file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(file) => file,
-            Err((mut file, Errno::EWOULDBLOCK)) => {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
                 let mut holder = String::new();
                 let known = file.read_to_string(&mut holder).is_ok() && !holder.trim().is_empty();
                 let holder = if known { format!("process {}", holder.trim()) } else { "another process".to_owned() };
                 return Err(explain(&format!("it belongs to {holder}, which is running")));
             }
-            Err((_, error)) => return Err(explain(&error)),
-        };
+            Err(error) => return Err(explain(&error)),
+        }
         write_id(&mut file).map_err(|error| explain(&error))?;
         Ok(Self { path: path.to_owned(), file, owner: std::process::id() })
     }
@@ -57,8 +57,8 @@ impl PidFile {
     /// When the file cannot be locked, which means that it is not the one the other server holds.
     pub fn inherit(file: File, path: &Path) -> Result<Self, String> {
         // The lock came with the descriptor: asking again changes nothing.
-        let file = Flock::lock(file, FlockArg::LockExclusiveNonblock)
-            .map_err(|(_, error)| format!("Cannot take over PID file {}: {error}", path.display()))?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|error| format!("Cannot take over PID file {}: {error}", path.display()))?;
         Ok(Self { path: path.to_owned(), file, owner: 0 })
     }
 

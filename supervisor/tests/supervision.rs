@@ -159,10 +159,10 @@ fn max_requests_replaces_a_worker_without_a_gap() {
     let server = Server::start(&["-w", "2", "--max-requests", "20", "-e", APP]);
     server.wait_for_several("is ready", 2);
     let mut pids = std::collections::BTreeSet::new();
-    for _ in 0..200 {
+    eventually("more than two processes have answered", PATIENCE, || {
         pids.insert(server.get("/").expect("no request is lost"));
-    }
-    assert!(pids.len() > 2, "only {} processes answered 200 requests", pids.len());
+        pids.len() > 2
+    });
     server.wait_for("has served its requests and is replaced");
     server.wait_for("has stopped");
     assert!(!server.log().contains("ERROR"), "{}", server.log());
@@ -294,13 +294,15 @@ fn an_interrupted_load_ends_at_once() {
 fn management_signals_do_not_kill() {
     for workers in ["1", "2"] {
         let server = Server::start(&["-w", workers, "-e", APP]);
+        // What USR2 does to the server itself is tested with upgrades.
         for signal in [Signal::SIGHUP, Signal::SIGUSR2, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGPIPE] {
-            server.signal(signal);
+            if signal != Signal::SIGUSR2 {
+                server.signal(signal);
+            }
             for worker in server.workers() {
                 kill(Pid::from_raw(worker.pid), signal).unwrap();
             }
         }
-        server.wait_for("SIGUSR2 ignored: ");
         if workers == "1" {
             server.wait_for_several("Signal ignored: a server without worker processes", 3);
         } else {
