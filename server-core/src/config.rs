@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::http2::options::Http2Options;
 use crate::websocket::extension::DeflateOptions;
 
 /// Limits and timers of one worker. Sizes are bytes; a duration of `None` means the timer is off.
@@ -63,6 +64,8 @@ pub struct Config {
     pub sse_idle_timeout: Option<Duration>,
     /// Compression of WebSocket messages (RFC 7692). `ws_compression`, on by default.
     pub ws_compression: DeflateOptions,
+    /// HTTP/2.
+    pub http2: Http2Options,
     /// A client that shuts down its write side and waits is answered instead of counted as gone (AMB-12).
     /// Off by default.
     pub tolerate_half_close: bool,
@@ -98,6 +101,7 @@ impl Default for Config {
             ws_idle_timeout: None,
             sse_idle_timeout: None,
             ws_compression: DeflateOptions::default(),
+            http2: Http2Options::default(),
             tolerate_half_close: false,
             fullflush: true,
             root_path: String::new(),

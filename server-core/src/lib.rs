@@ -14,14 +14,17 @@
 
 pub mod accept;
 pub mod access_log;
+mod account;
 pub mod config;
 pub mod date;
 pub mod descriptors;
 pub mod drain;
 pub mod event;
 pub mod exchange;
+mod framing;
 pub mod header;
 pub mod http1;
+pub mod http2;
 pub mod inbox;
 pub mod listener;
 pub mod outbound;
@@ -37,6 +40,7 @@ pub mod timer;
 pub mod tls;
 pub mod transport;
 pub mod websocket;
+mod wire;
 pub mod worker;
 
 pub use config::Config;

@@ -41,5 +41,6 @@ impl Refusal {
     pub(crate) const TWO_FRAMINGS: Self = Self::new(400, "Transfer-Encoding and Content-Length are mutually exclusive");
     pub(crate) const UNKNOWN_CODING: Self = Self::new(501, "Unsupported Transfer-Encoding");
     pub(crate) const CONNECT: Self = Self::new(501, "CONNECT method not supported");
+    pub(crate) const UNKNOWN_PROTOCOL: Self = Self::new(501, "Unsupported :protocol");
     pub(crate) const VERSION: Self = Self::new(505, "HTTP Version Not Supported");
 }

@@ -14,6 +14,8 @@ pub enum Version {
     Http10,
     /// HTTP/1.1.
     Http11,
+    /// HTTP/2.
+    Http2,
 }
 
 impl Version {
@@ -23,6 +25,7 @@ impl Version {
         match self {
             Self::Http10 => "1.0",
             Self::Http11 => "1.1",
+            Self::Http2 => "2",
         }
     }
 }
@@ -86,7 +89,7 @@ fn split_once(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
 pub enum BodyFraming {
     /// Exactly this many bytes; 0 when the request has no body.
     Length(u64),
-    /// Chunked transfer coding.
+    /// Chunked transfer coding, or HTTP/2 frames without a declared length.
     Chunked,
 }
 

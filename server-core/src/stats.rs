@@ -22,6 +22,12 @@ pub struct Stats {
     pub status: [Cell<u64>; 5],
     /// Requests refused by the server itself (400, 408, 413, 414, 431, 501, 503, 505).
     pub refused: Cell<u64>,
+    /// HTTP/2 connections.
+    pub http2_connections: Cell<u64>,
+    /// HTTP/2 streams accepted.
+    pub http2_streams: Cell<u64>,
+    /// HTTP/2 connections that were cut because the client sent too much of what carries nothing.
+    pub http2_cut: Cell<u64>,
 }
 
 impl Stats {

@@ -28,3 +28,11 @@ impl Timer {
         }
     }
 }
+
+/// The earlier of two deadlines, either of which may be none.
+pub(crate) fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

@@ -6,9 +6,11 @@ use std::sync::RwLock;
 
 use serde::{Deserialize, Serialize};
 use tracing::{Event, Subscriber, level_filters::LevelFilter};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 
 /// `--log-level`.
@@ -54,15 +56,16 @@ static SPEAKER: RwLock<String> = RwLock::new(String::new());
 
 /// Starts logging. Once per process image; a forked worker goes on with its mold's settings.
 pub fn start(level: Level) {
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(level.filter())
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         // Lines are matched on by tools: no colours, whatever features another crate of the build switches on.
         .with_ansi(false)
         // Otherwise a closed standard error is reported on standard error, which ends the process.
         .log_internal_errors(false)
-        .event_format(Line)
-        .finish();
+        .event_format(Line);
+    // The HTTP/2 library tells of every frame; what matters of it the server says itself.
+    let wanted = Targets::new().with_default(level.filter()).with_target("h2", LevelFilter::ERROR);
+    let subscriber = tracing_subscriber::registry().with(wanted).with(lines);
     // Fails only when logging was started before, which keeps working.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }

@@ -32,6 +32,9 @@ enum Field {
     BytesIn,
     BytesOut,
     Refused,
+    Http2Connections,
+    Http2Streams,
+    Http2Cut,
     /// Five words: 1xx to 5xx.
     Status,
 }
@@ -158,6 +161,9 @@ impl Slot {
         self.set(Field::BytesIn, stats.bytes_in.get());
         self.set(Field::BytesOut, stats.bytes_out.get());
         self.set(Field::Refused, stats.refused.get());
+        self.set(Field::Http2Connections, stats.http2_connections.get());
+        self.set(Field::Http2Streams, stats.http2_streams.get());
+        self.set(Field::Http2Cut, stats.http2_cut.get());
         for (word, count) in self.words[Field::Status as usize..].iter().zip(&stats.status) {
             word.store(count.get(), Ordering::Relaxed);
         }
@@ -202,6 +208,9 @@ impl Slot {
             bytes_in: self.get(Field::BytesIn),
             bytes_out: self.get(Field::BytesOut),
             refused: self.get(Field::Refused),
+            http2_connections: self.get(Field::Http2Connections),
+            http2_streams: self.get(Field::Http2Streams),
+            http2_cut: self.get(Field::Http2Cut),
             status,
         }
     }
@@ -248,6 +257,12 @@ pub struct Reading {
     pub bytes_out: u64,
     /// Requests refused by the server itself.
     pub refused: u64,
+    /// HTTP/2 connections.
+    pub http2_connections: u64,
+    /// HTTP/2 streams.
+    pub http2_streams: u64,
+    /// HTTP/2 connections cut because the client sent too much of what carries nothing.
+    pub http2_cut: u64,
     /// Responses from 1xx to 5xx.
     pub status: [u64; 5],
 }
@@ -271,6 +286,7 @@ mod tests {
         let stats = Stats::default();
         stats.requests.set(7);
         stats.status[4].set(3);
+        stats.http2_cut.set(4);
         let slot = theirs.slot(3).unwrap();
         slot.assign(2, 1);
         slot.set_pid(99);
@@ -279,6 +295,7 @@ mod tests {
         let reading = ours.slot(3).unwrap().read();
         assert_eq!((reading.worker_num, reading.generation, reading.pid), (2, 1, 99));
         assert_eq!((reading.state, reading.requests, reading.status), (State::Ready, 7, [0, 0, 0, 0, 3]));
+        assert_eq!((reading.http2_streams, reading.http2_cut), (0, 4));
         assert!(reading.heartbeat_age_ms < 1000);
         assert_eq!(ours.slot(2).unwrap().read().state, State::Free, "the neighbour is untouched");
         assert!(ours.slot(4).is_none());

@@ -15,7 +15,7 @@ use pagi_server_core::websocket::extension::DeflateOptions;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::cli::{self, HttpOptions, Lifespan, ProcessOptions, ServiceOptions};
+use crate::cli::{self, Http2Options, HttpOptions, Lifespan, ProcessOptions, ServiceOptions};
 use crate::config::origin::{Effective, Origin};
 use crate::log::Level;
 use crate::policy::Limits;
@@ -41,6 +41,8 @@ pub struct Settings {
     pub processes: ProcessOptions,
     /// Limits and timers.
     pub http: HttpOptions,
+    /// HTTP/2.
+    pub http2: Http2Options,
     /// Mount point.
     pub root_path: String,
     /// Lifespan handling.
@@ -175,6 +177,7 @@ fn check(parsed: cli::Parsed, directory: PathBuf, terminal: bool) -> Result<Chec
         backlog: options.listen.listener_backlog,
         processes: options.processes,
         http: options.http,
+        http2: options.http2,
         root_path: options.app.root_path,
         lifespan: options.app.lifespan,
         startup_timeout: options.app.lifespan_startup_timeout,
@@ -378,6 +381,7 @@ impl Settings {
                 min_size: http.ws_compression_min_size,
                 ..DeflateOptions::default()
             },
+            http2: self.http2.core(),
             tolerate_half_close: http.tolerate_half_close,
             fullflush: !http.no_fullflush,
             root_path: self.root_path.clone(),

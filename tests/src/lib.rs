@@ -8,6 +8,7 @@ pub mod browser;
 pub mod corpus;
 pub mod curl;
 pub mod http;
+pub mod http2;
 pub mod lab;
 pub mod load;
 pub mod patience;

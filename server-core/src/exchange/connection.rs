@@ -8,10 +8,11 @@ use bytes::Bytes;
 
 use super::{Exchange, Outcome, Progress};
 use crate::drain::Phase;
-use crate::http1::encode::Framing;
+use crate::http2::response::Response;
 use crate::outbound::Outbound;
 use crate::reason::Reason;
 use crate::sequence::Sequence;
+use crate::wire::Wire;
 
 impl Exchange {
     /// Whether this response has to be the connection's last.
@@ -35,6 +36,15 @@ impl Exchange {
         Some(write(&mut inner.out))
     }
 
+    /// The same for an HTTP/2 stream: head, trailers and end are kept apart from the queue.
+    pub(crate) fn with_response<T>(&self, write: impl FnOnce(&mut Response, &mut Outbound) -> T) -> Option<T> {
+        let inner = &mut *self.inner.borrow_mut();
+        match &mut inner.wire {
+            Wire::Http2(response) if inner.cut || !inner.held => Some(write(response, &mut inner.out)),
+            _ => None,
+        }
+    }
+
     /// Output was written: time for the watermarks, and for whoever waits for the end.
     pub(crate) fn written(self: &Rc<Self>) {
         let wake = {
@@ -42,7 +52,7 @@ impl Exchange {
             inner.last_activity = self.worker.now();
             let interest = self.interest.get();
             (interest.drain && self.is_low(&inner))
-                || (interest.end && inner.sequence.is_complete() && inner.out.is_empty())
+                || (interest.end && inner.sequence.is_complete() && inner.is_written())
         };
         if wake {
             self.notify();
@@ -54,15 +64,15 @@ impl Exchange {
         if inner.websocket.is_some() {
             return Progress::Upgraded;
         }
-        if inner.held && !inner.cut || !inner.out.is_empty() {
+        if inner.held && !inner.cut || !inner.is_written() {
             return Progress::Active;
         }
         if inner.cut {
             // Only a body that ends where the connection ends needs a reset to be seen as cut.
-            return Progress::Cut(inner.encoder.framing() == Framing::UntilClose);
+            return Progress::Cut(inner.wire.is_until_close());
         }
         if inner.sequence.is_complete() && inner.handle.is_none() {
-            return Progress::Finished(!inner.encoder.closes());
+            return Progress::Finished(!inner.wire.closes());
         }
         Progress::Active
     }
@@ -84,6 +94,11 @@ impl Exchange {
             return 0;
         }
         self.worker.config.receive_window.saturating_sub(inner.inbound_bytes)
+    }
+
+    /// Body bytes that the application has not taken yet.
+    pub(crate) fn inbound_bytes(&self) -> usize {
+        self.inner.borrow().inbound_bytes
     }
 
     pub(crate) fn push_inbound(self: &Rc<Self>, body: Bytes, last: bool) {
@@ -111,7 +126,7 @@ impl Exchange {
             }
             inner.gone = true;
             inner.keepalive = None;
-            let handed_over = inner.sequence.is_complete() && inner.handle.is_none() && inner.out.is_empty();
+            let handed_over = inner.sequence.is_complete() && inner.handle.is_none() && inner.is_written();
             if !handed_over {
                 inner.reason.get_or_insert(reason);
             }
@@ -136,7 +151,7 @@ impl Exchange {
             inner.last_activity = now;
             inner.body_bytes += keepalive.comment.len() as u64;
             // An encoder without declared length takes any number of bytes.
-            let _ = inner.encoder.body(&mut inner.out, &keepalive.comment);
+            let _ = inner.wire.body(&mut inner.out, &keepalive.comment);
         }
         Some(keepalive.due)
     }

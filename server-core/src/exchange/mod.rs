@@ -20,12 +20,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 
-use crate::http1::encode::Encoder;
 use crate::outbound::Outbound;
 use crate::reason::Reason;
 use crate::scope::{Peer, RequestHead, ScopeKind};
 use crate::sequence::{Response, Sequence, WebSocket};
 use crate::websocket::channel::Channel;
+use crate::wire::Wire;
 use crate::worker::Worker;
 
 /// What an accepted send means for its Future (SEND-2, SEND-4).
@@ -96,7 +96,7 @@ pub struct Exchange {
 
 struct Inner {
     sequence: Sequence,
-    encoder: Encoder,
+    wire: Wire,
     out: Outbound,
     /// Output is held until the first body bytes, so that head and body leave in one write (HTTP-10).
     held: bool,
@@ -126,6 +126,13 @@ struct Inner {
     connection: Option<Waker>,
 }
 
+impl Inner {
+    /// Whether nothing is left to write.
+    fn is_written(&self) -> bool {
+        self.out.is_empty() && !self.wire.is_pending()
+    }
+}
+
 struct HandleProgress {
     before: Sequence,
     any: bool,
@@ -152,10 +159,10 @@ impl Exchange {
             ScopeKind::Sse => Sequence::SseUndecided,
             ScopeKind::WebSocket => Sequence::WebSocket(WebSocket::Connecting),
         };
-        let encoder = Encoder::new(&head);
+        let wire = Wire::new(&head);
         let inner = Inner {
             sequence,
-            encoder,
+            wire,
             out: Outbound::default(),
             held: false,
             handle: None,

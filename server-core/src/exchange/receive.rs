@@ -35,7 +35,7 @@ impl Exchange {
         if !inner.inbound_end && !inner.body_wanted {
             inner.body_wanted = true;
             if self.head.expects_continue && !inner.sequence.is_started() {
-                inner.encoder.interim_continue(&mut inner.out);
+                inner.wire.interim_continue(&mut inner.out);
             }
             Self::wake_connection(inner);
         }
@@ -78,7 +78,7 @@ impl Exchange {
     #[must_use]
     pub fn is_delivered(&self) -> bool {
         let inner = self.inner.borrow();
-        inner.sequence.is_complete() && inner.reason.is_none() && inner.handle.is_none() && inner.out.is_empty()
+        inner.sequence.is_complete() && inner.reason.is_none() && inner.handle.is_none() && inner.is_written()
     }
 
     /// The application call has ended. Makes the 500 backstop or cuts an unfinished response (section 8.6).
@@ -106,7 +106,7 @@ impl Exchange {
             return Verdict::Complete;
         }
         if inner.sequence == Sequence::SseStreaming && end == CallEnd::Resolved {
-            inner.encoder.end(&mut inner.out);
+            inner.wire.end(&mut inner.out);
             inner.sequence = Sequence::SseClosed;
             inner.sse_close_reason = Some(String::new());
             inner.keepalive = None;
@@ -144,7 +144,7 @@ impl Exchange {
             if inner.gone || inner.sequence != Sequence::SseStreaming {
                 return;
             }
-            inner.encoder.end(&mut inner.out);
+            inner.wire.end(&mut inner.out);
             inner.sequence = Sequence::SseClosed;
             inner.sse_close_reason = Some(reason.token().to_owned());
             inner.keepalive = None;
@@ -156,7 +156,7 @@ impl Exchange {
 
     /// A response of the server's own in place of the application's.
     pub(super) fn refuse(&self, inner: &mut Inner, refusal: Refusal) {
-        inner.encoder.refusal(&mut inner.out, refusal, &self.worker.config);
+        inner.wire.refusal(&mut inner.out, refusal, &self.worker.config);
         inner.status = refusal.status;
         inner.body_bytes = refusal.text.len() as u64;
     }

@@ -27,7 +27,7 @@ impl Exchange {
     /// Whether body bytes are accepted and thrown away: HEAD, or a status without content (HEAD-6, STAT-2).
     #[must_use]
     pub fn discards_body(&self) -> bool {
-        self.inner.borrow().encoder.discards()
+        self.inner.borrow().wire.discards()
     }
 
     /// Whether a step would be legal now.
@@ -58,23 +58,23 @@ impl Exchange {
         match event {
             SendEvent::ResponseStart { status, headers, trailers: _ } => {
                 let close = kind != ScopeKind::Http || self.closes();
-                inner.encoder.start(&mut inner.out, status, &headers, close, &self.worker.config)?;
+                inner.wire.start(&mut inner.out, status, &headers, close, &self.worker.config)?;
                 inner.status = status;
                 inner.held = true;
             }
             SendEvent::ResponseBody { content, more } => self.take_body(inner, content, more, next)?,
             SendEvent::ResponseTrailers { headers } => {
-                inner.encoder.trailers(&mut inner.out, &headers)?;
+                inner.wire.trailers(&mut inner.out, &headers)?;
                 inner.held = false;
             }
             SendEvent::FullFlush => inner.held = false,
             SendEvent::SseStart { status, headers } => {
-                inner.encoder.start_stream(&mut inner.out, status, headers, self.closes(), &self.worker.config)?;
+                inner.wire.start_stream(&mut inner.out, status, headers, self.closes(), &self.worker.config)?;
                 inner.status = status;
             }
             SendEvent::SseSend(bytes) | SendEvent::SseComment(bytes) => {
                 inner.body_bytes += bytes.len() as u64;
-                inner.encoder.body(&mut inner.out, bytes)?;
+                inner.wire.body(&mut inner.out, bytes)?;
             }
             SendEvent::SseKeepalive { interval, comment } => {
                 // HEAD streams nothing, so nothing keeps it alive (AMB-11).
@@ -85,7 +85,7 @@ impl Exchange {
             }
             SendEvent::SseClose { reason } => {
                 if inner.sequence != Sequence::SseClosed {
-                    inner.encoder.end(&mut inner.out);
+                    inner.wire.end(&mut inner.out);
                     inner.sse_close_reason = Some(reason);
                     inner.keepalive = None;
                 }
@@ -110,15 +110,15 @@ impl Exchange {
         let terminal = next.is_complete();
         match content {
             Content::Inline(bytes) => {
-                inner.encoder.body(&mut inner.out, bytes)?;
-                if !inner.encoder.discards() {
+                inner.wire.body(&mut inner.out, bytes)?;
+                if !inner.wire.discards() {
                     inner.body_bytes += bytes.len() as u64;
                 }
                 inner.held = inner.held && more && bytes.is_empty();
             }
             Content::File(range) => {
                 let length = range.length;
-                inner.encoder.file(&mut inner.out, range)?;
+                inner.wire.file(&mut inner.out, range)?;
                 inner.body_bytes += length;
                 inner.held = false;
             }
@@ -135,11 +135,11 @@ impl Exchange {
 
     /// The last body event: end marker, or truncation when fewer bytes came than were declared (BODY-12, RESP-5).
     pub(super) fn finish_body(inner: &mut Inner, terminal: bool) {
-        if inner.encoder.is_short() {
+        if inner.wire.is_short() {
             inner.reason = Some(Reason::ServerError);
             inner.cut = true;
         } else if terminal {
-            inner.encoder.end(&mut inner.out);
+            inner.wire.end(&mut inner.out);
         }
     }
 
@@ -149,7 +149,7 @@ impl Exchange {
         if inner.gone {
             return Ok(Sent::Done);
         }
-        inner.encoder.body(&mut inner.out, bytes)?;
+        inner.wire.body(&mut inner.out, bytes)?;
         inner.body_bytes += bytes.len() as u64;
         inner.held = false;
         if let Some(handle) = &mut inner.handle {

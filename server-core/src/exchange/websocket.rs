@@ -13,10 +13,10 @@ use crate::reason::Reason;
 use crate::sequence::{Sequence, Violation, WebSocket};
 use crate::websocket::channel::{Channel, Fed, session_options};
 use crate::websocket::session::Session;
-use crate::websocket::{close, extension, handshake};
+use crate::websocket::{close, extension};
 
 impl Exchange {
-    /// `websocket.accept`: the 101 response, and from now on a session (WS-7).
+    /// `websocket.accept`: the answer to the handshake, and from now on a session (WS-7).
     pub(super) fn accept(
         &self,
         inner: &mut Inner,
@@ -27,15 +27,10 @@ impl Exchange {
         let config = &self.worker.config;
         let agreement = extension::negotiate(&offer.deflate, &config.ws_compression);
         let mut session = Session::new(&session_options(config), agreement.as_ref());
-        let mut response = Ok(());
-        inner.out.append(|out| {
-            response = handshake::response(&offer.key, subprotocol, headers, agreement.as_ref(), out);
-            if response.is_ok() && self.worker.drain.phase() != Phase::Running {
-                session.shut_down(self.worker.now(), out);
-            }
-        });
-        response?;
-        inner.status = 101;
+        inner.status = inner.wire.accept(&mut inner.out, offer, subprotocol, headers, agreement.as_ref(), config)?;
+        if self.worker.drain.phase() != Phase::Running {
+            inner.out.append(|out| session.shut_down(self.worker.now(), out));
+        }
         inner.websocket = Some(Box::new(Channel::new(session)));
         Ok(())
     }
@@ -129,6 +124,16 @@ impl Exchange {
     /// Whether the session is over and everything was written.
     pub(crate) fn is_websocket_done(&self) -> bool {
         let inner = self.inner.borrow();
-        inner.out.is_empty() && inner.websocket.as_ref().is_none_or(|channel| channel.is_over())
+        inner.is_written() && inner.websocket.as_ref().is_none_or(|channel| channel.is_over())
+    }
+
+    /// Ends the stream of an HTTP/2 WebSocket whose session is over and written. `true` when that was just done.
+    pub(crate) fn end_written_websocket(&self) -> bool {
+        let over = self.is_websocket_done();
+        if over {
+            let inner = &mut *self.inner.borrow_mut();
+            inner.wire.end(&mut inner.out);
+        }
+        over
     }
 }

@@ -5,23 +5,24 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use std::{cmp, io};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::ReadBuf;
 
-use crate::access_log::Record;
+use crate::account;
 use crate::drain::{Phase, Seat};
 use crate::exchange::{Exchange, Progress};
 use crate::http1::body::{BodyDecoder, Decoded};
 use crate::http1::encode;
 use crate::http1::head::{self, HeadScanner};
+use crate::http2;
 use crate::reason::Reason;
 use crate::refusal::Refusal;
 use crate::scope::{BodyFraming, Peer, RequestHead};
 use crate::stats::Stats;
-use crate::timer::Timer;
+use crate::timer::{Timer, earliest};
 use crate::transport::Transport;
 use crate::worker::Worker;
 
@@ -46,6 +47,11 @@ pub(crate) async fn serve<T: Transport>(io: T, peer: Rc<Peer>, worker: Rc<Worker
                 After::Cut | After::Upgrade => return,
                 After::Refuse(refusal) => return connection.refuse(refusal, true).await,
             },
+            Next::Http2 => {
+                let Connection { io, peer, buffer, .. } = connection;
+                // Boxed, so that the task of an HTTP/1 connection does not grow by it.
+                return Box::pin(http2::connection::serve(io, buffer, peer, Rc::clone(&worker))).await;
+            }
             Next::Refuse(refusal) => return connection.refuse(refusal, false).await,
             Next::Close => return,
         }
@@ -68,14 +74,18 @@ pub(super) struct Connection<'w, T> {
     pub(super) timer: Timer,
     quiet_since: Instant,
     drain_since: Option<Instant>,
-    /// The last exchange, if its application still holds on to it when the connection ends.
-    last: Weak<Exchange>,
+    last: Last,
+    /// The first bytes may be HTTP/2's preface (RFC 9113 §3.3).
+    may_be_http2: bool,
 }
 
-impl<T> Drop for Connection<'_, T> {
+/// The last exchange, if its application still holds on to it when the connection ends.
+struct Last(Weak<Exchange>);
+
+impl Drop for Last {
     /// From now on sends of a finished exchange are no-ops, not out of sequence (SEND-8, AMB-10).
     fn drop(&mut self) {
-        if let Some(exchange) = self.last.upgrade() {
+        if let Some(exchange) = self.0.upgrade() {
             exchange.disconnected(Reason::ClientClosed);
         }
     }
@@ -83,6 +93,7 @@ impl<T> Drop for Connection<'_, T> {
 
 enum Next {
     Request(Box<RequestHead>),
+    Http2,
     Refuse(Refusal),
     Close,
 }
@@ -97,6 +108,7 @@ enum After {
 
 impl<'w, T: Transport> Connection<'w, T> {
     fn new(io: T, peer: Rc<Peer>, worker: &'w Rc<Worker>) -> Self {
+        let may_be_http2 = worker.config.http2.cleartext && !peer.is_tls;
         Self {
             io,
             peer,
@@ -106,7 +118,8 @@ impl<'w, T: Transport> Connection<'w, T> {
             timer: Timer::default(),
             quiet_since: worker.now(),
             drain_since: None,
-            last: Weak::new(),
+            last: Last(Weak::new()),
+            may_be_http2,
         }
     }
 
@@ -134,7 +147,11 @@ impl<'w, T: Transport> Connection<'w, T> {
                 *blank_allowed = false;
             }
             *blank_allowed &= self.buffer.is_empty() || self.buffer[..] == b"\r"[..];
+            self.may_be_http2 &= http2::may_be_preface(&self.buffer);
             match scanner.scan(&self.buffer, &self.worker.config) {
+                // A preface looks like a head of its own; what differs from it at any byte is HTTP/1.
+                _ if self.may_be_http2 && self.buffer.len() >= http2::PREFACE.len() => return Poll::Ready(Next::Http2),
+                _ if self.may_be_http2 => {}
                 Err(refusal) => return Poll::Ready(Next::Refuse(refusal)),
                 Ok(Some(length)) => {
                     let parsed = head::parse(&self.buffer[..length], &self.worker.config);
@@ -207,8 +224,8 @@ impl<'w, T: Transport> Connection<'w, T> {
             }
             _ => false,
         };
-        self.count(&exchange, refused);
-        self.last = Rc::downgrade(&exchange);
+        account::finished(&exchange, refused);
+        self.last.0 = Rc::downgrade(&exchange);
         match after {
             After::NextRequest if body.is_done() => After::NextRequest,
             // A client that was never told to continue may or may not send its body: nobody can tell (HTTP-6).
@@ -489,54 +506,13 @@ impl<'w, T: Transport> Connection<'w, T> {
         .await;
     }
 
-    fn count(&self, exchange: &Exchange, refused: bool) {
-        let stats = &self.worker.stats;
-        let outcome = exchange.outcome();
-        Stats::add(&stats.requests, 1);
-        if let Some(status) = outcome.status {
-            stats.count_status(status);
-        }
-        if refused {
-            Stats::add(&stats.refused, 1);
-        }
-        let head = exchange.head();
-        self.worker.log_access(&Record {
-            client: self.peer.client.as_ref().map(|(address, _)| address.as_str()),
-            method: head.method(),
-            raw_path: head.raw_path(),
-            query: head.query_string(),
-            version: head.version.as_str(),
-            status: outcome.status,
-            body_bytes: outcome.body_bytes,
-            duration: outcome.duration,
-            finished: outcome.finished,
-            headers: &|name| head.headers().get(name.as_bytes()).map(<[u8]>::to_vec),
-        });
-    }
-
     /// Refused requests are in the access log too, with as much of the request line as can be made out.
     fn count_refusal(&self, refusal: Refusal) {
-        let stats = &self.worker.stats;
-        Stats::add(&stats.requests, 1);
-        Stats::add(&stats.refused, 1);
-        stats.count_status(refusal.status);
         let line = self.buffer[..].split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
         let mut words = line[..line.len().min(1024)].split(|&byte| byte == b' ');
         let method = words.next().filter(|word| !word.is_empty()).unwrap_or(b"-");
         let target = words.next().unwrap_or(b"-");
-        let question = memchr::memchr(b'?', target).unwrap_or(target.len());
-        self.worker.log_access(&Record {
-            client: self.peer.client.as_ref().map(|(address, _)| address.as_str()),
-            method,
-            raw_path: &target[..question],
-            query: target.get(question + 1..).unwrap_or_default(),
-            version: "1.1",
-            status: Some(refusal.status),
-            body_bytes: refusal.text.len() as u64,
-            duration: Duration::ZERO,
-            finished: SystemTime::now(),
-            headers: &|_| None,
-        });
+        account::refused(&self.worker, &self.peer, refusal, method, target, "1.1");
     }
 
     /// One read, through the worker's shared buffer.
@@ -586,11 +562,4 @@ enum Reading {
 enum Failure {
     Refused(Refusal),
     Lost(Reason),
-}
-
-pub(super) fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    }
 }

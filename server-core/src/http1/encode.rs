@@ -3,26 +3,12 @@
 use crate::config::Config;
 use crate::date;
 use crate::event::FileRange;
+use crate::framing::{Framing, declared_length};
 use crate::header::{HeaderList, has_token};
 use crate::outbound::Outbound;
 use crate::refusal::Refusal;
 use crate::scope::{RequestHead, Version};
 use crate::status;
-
-/// How the end of a response body is marked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Framing {
-    /// Nothing was started.
-    Undecided,
-    /// No body on the wire: HEAD, 204, 205, 304 (HEAD-1, STAT-1).
-    Nothing,
-    /// Bytes still owed under a `content-length`.
-    Length(u64),
-    /// Chunked coding.
-    Chunked,
-    /// The connection's end is the body's end (HTTP/1.0 without a length, SRV-3).
-    UntilClose,
-}
 
 /// Encodes one response.
 pub(crate) struct Encoder {
@@ -46,13 +32,8 @@ impl Encoder {
         self.closes
     }
 
-    pub(crate) fn discards(&self) -> bool {
+    fn discards(&self) -> bool {
         self.framing == Framing::Nothing
-    }
-
-    /// Whether a body that ends now is shorter than was declared.
-    pub(crate) fn is_short(&self) -> bool {
-        matches!(self.framing, Framing::Length(1..))
     }
 
     /// The interim response before a body is first wanted (HTTP-6).
@@ -100,8 +81,8 @@ impl Encoder {
         }
         self.framing = match self.version {
             _ if self.is_head || matches!(status, 204 | 205 | 304) => Framing::Nothing,
-            Version::Http11 => Framing::Chunked,
             Version::Http10 => Framing::UntilClose,
+            _ => Framing::Chunked,
         };
         self.closes = close || self.framing == Framing::UntilClose;
         self.write_head(out, status, &headers, config, false, true);
@@ -159,8 +140,8 @@ impl Encoder {
         let state: &[u8] = match (self.closes, self.version) {
             (true, _) => b"close",
             (false, Version::Http10) => b"keep-alive",
-            (false, Version::Http11) if stream => b"keep-alive",
-            (false, Version::Http11) => b"",
+            (false, _) if stream => b"keep-alive",
+            (false, _) => b"",
         };
         let values: &[&[u8]] = match (has_upgrade, state.is_empty()) {
             (true, true) => &[b"upgrade"],
@@ -175,7 +156,7 @@ impl Encoder {
 
     /// Body bytes; an empty slice writes nothing (AMB-17). Fails when more than the declared length would go out.
     pub(crate) fn body(&mut self, out: &mut Outbound, content: &[u8]) -> Result<(), String> {
-        self.account(content.len() as u64)?;
+        self.framing.account(content.len() as u64)?;
         if content.is_empty() || self.discards() {
             return Ok(());
         }
@@ -194,7 +175,7 @@ impl Encoder {
     /// A file as body: one chunk, or plain bytes.
     pub(crate) fn file(&mut self, out: &mut Outbound, range: FileRange) -> Result<(), String> {
         let length = range.length;
-        self.account(length)?;
+        self.framing.account(length)?;
         if length == 0 || self.discards() {
             return Ok(());
         }
@@ -205,15 +186,6 @@ impl Encoder {
         out.push_file(range);
         if chunked {
             out.append(|bytes| bytes.extend_from_slice(b"\r\n"));
-        }
-        Ok(())
-    }
-
-    fn account(&mut self, length: u64) -> Result<(), String> {
-        if let Framing::Length(owed) = &mut self.framing {
-            *owed = owed.checked_sub(length).ok_or_else(|| {
-                format!("http.response.body is {length} bytes, but only {owed} are left of the declared content-length")
-            })?;
         }
         Ok(())
     }
@@ -320,30 +292,11 @@ fn known(name: &[u8]) -> Known {
     }
 }
 
-/// The application's `content-length` (BODY-12).
-fn declared_length(headers: &HeaderList) -> Result<Option<u64>, String> {
-    let mut declared = None;
-    for value in headers.values(b"content-length") {
-        let length = std::str::from_utf8(value)
-            .ok()
-            .filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()))
-            .and_then(|text| text.parse::<u64>().ok())
-            .ok_or_else(|| {
-                format!("content-length must be a number of bytes, got '{}'", String::from_utf8_lossy(value))
-            })?;
-        if declared.is_some() {
-            return Err("content-length was given more than once".to_owned());
-        }
-        declared = Some(length);
-    }
-    Ok(declared)
-}
-
 /// Whether a `connection` header value holds `close`, `keep-alive` or neither.
 pub(crate) fn wants_keep_alive(headers: &HeaderList, version: Version) -> bool {
     let any = |token: &[u8]| headers.values(b"connection").any(|value| has_token(value, token));
     match version {
-        Version::Http11 => !any(b"close"),
         Version::Http10 => any(b"keep-alive") && !any(b"close"),
+        _ => !any(b"close"),
     }
 }

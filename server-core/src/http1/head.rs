@@ -221,7 +221,7 @@ fn check_host(headers: &HeaderList, version: Version) -> Result<(), Refusal> {
 }
 
 /// `uri-host [":" port]`, not empty, without userinfo (RFC 9110 §7.2).
-fn is_authority(bytes: &[u8]) -> bool {
+pub(crate) fn is_authority(bytes: &[u8]) -> bool {
     let (host, port) = match bytes {
         [b'[', rest @ ..] => match memchr::memchr(b']', rest) {
             Some(end) => {
@@ -279,7 +279,8 @@ fn body_framing(headers: &HeaderList, version: Version) -> Result<BodyFraming, R
     }
 }
 
-fn parse_length(value: &[u8]) -> Result<u64, Refusal> {
+/// A `content-length` value: digits only.
+pub(crate) fn parse_length(value: &[u8]) -> Result<u64, Refusal> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return Err(Refusal::BAD_REQUEST);
     }

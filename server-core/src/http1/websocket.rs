@@ -5,10 +5,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use super::connection::{Connection, Flow, HANGUP_CHECK, earliest};
+use super::connection::{Connection, Flow, HANGUP_CHECK};
 use crate::drain::Phase;
 use crate::exchange::Exchange;
 use crate::reason::Reason;
+use crate::timer::earliest;
 use crate::transport::Transport;
 use crate::websocket::channel::Fed;
 

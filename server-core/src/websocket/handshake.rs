@@ -1,4 +1,4 @@
-//! The opening handshake over HTTP/1.1 (RFC 6455 §4.2).
+//! The opening handshake over HTTP/1.1 (RFC 6455 §4.2), and what extended CONNECT offers in its place (RFC 8441).
 
 use tungstenite::handshake::derive_accept_key;
 
@@ -20,7 +20,7 @@ pub enum Handshake {
 /// What a valid handshake carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
-    /// `Sec-WebSocket-Key` as sent.
+    /// `Sec-WebSocket-Key` as sent; empty over HTTP/2.
     pub key: String,
     /// Offered subprotocols in order, characters (WS-4).
     pub subprotocols: Vec<String>,
@@ -45,11 +45,25 @@ impl Refusal {
         text: "Unsupported Sec-WebSocket-Version: 13 is needed",
         headers: &[("upgrade", "websocket"), ("sec-websocket-version", "13")],
     };
+    /// 426 is about the connection's protocol, which HTTP/2 cannot change.
+    const HTTP2_VERSION: Self = Self { status: 400, headers: &[("sec-websocket-version", "13")], ..Self::VERSION };
     const KEY: Self = Self::bad("Sec-WebSocket-Key must be given once, 16 bytes in base64");
     const BODY: Self = Self::bad("A WebSocket handshake cannot have a body");
 
     const fn bad(text: &'static str) -> Self {
         Self { status: 400, text, headers: &[] }
+    }
+}
+
+impl Offer {
+    /// What extended CONNECT offers (RFC 8441 §5): no key, and `Upgrade` is said by `:protocol`. A version that is named
+    /// has to be the one there is.
+    pub(crate) fn over_http2(headers: &HeaderList) -> Result<Self, Refusal> {
+        let mut versions = headers.values(b"sec-websocket-version");
+        if !versions.all(|version| version.trim_ascii() == b"13") {
+            return Err(Refusal::HTTP2_VERSION);
+        }
+        Ok(Self { key: String::new(), subprotocols: subprotocols(headers), deflate: extension::offers(headers) })
     }
 }
 

@@ -17,6 +17,11 @@ pub fn render(status: &Status) -> String {
     page.family("pagi_responses_total", "counter", "Responses by class of their status.", responses);
     let text = "Requests the server refused by itself.";
     page.family("pagi_requests_refused_total", "counter", text, [("", totals.refused)]);
+    let text = "HTTP/2 connections.";
+    page.family("pagi_http2_connections_total", "counter", text, [("", totals.http2_connections)]);
+    page.family("pagi_http2_streams_total", "counter", "HTTP/2 streams.", [("", totals.http2_streams)]);
+    let text = "HTTP/2 connections cut because the client sent too much of what carries nothing.";
+    page.family("pagi_http2_cut_total", "counter", text, [("", totals.http2_cut)]);
     page.family("pagi_connections_accepted_total", "counter", "Connections accepted.", [("", totals.accepted)]);
     page.family("pagi_received_bytes_total", "counter", "Bytes read from clients.", [("", totals.bytes_in)]);
     page.family("pagi_sent_bytes_total", "counter", "Bytes written to clients.", [("", totals.bytes_out)]);

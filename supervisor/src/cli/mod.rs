@@ -14,6 +14,7 @@ use crate::usage;
 
 mod application;
 mod http;
+mod http2;
 mod listening;
 mod logs;
 mod processes;
@@ -22,6 +23,7 @@ pub mod value;
 
 pub use application::{AppOptions, Lifespan};
 pub use http::HttpOptions;
+pub use http2::Http2Options;
 pub use listening::ListenOptions;
 pub use logs::LogOptions;
 pub use processes::ProcessOptions;
@@ -85,6 +87,9 @@ pub struct CommandLine {
     /// Limits and timers of the protocol.
     #[command(flatten)]
     pub http: HttpOptions,
+    /// HTTP/2.
+    #[command(flatten)]
+    pub http2: Http2Options,
     /// Logs.
     #[command(flatten)]
     pub logs: LogOptions,

@@ -17,6 +17,12 @@ pub fn positive(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|&number| number > 0).ok_or_else(|| "takes a whole number from 1".to_owned())
 }
 
+/// A number within bounds that both may be taken.
+pub fn between<const LEAST: u32, const MOST: u32>(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| (LEAST..=MOST).contains(number));
+    number.ok_or_else(|| format!("takes a number from {LEAST} to {MOST}"))
+}
+
 /// How many workers.
 pub fn workers(text: &str) -> Result<u32, String> {
     text.parse().ok().filter(|&number| number <= 1024).ok_or_else(|| "takes a number from 0 to 1024".to_owned())

@@ -45,6 +45,15 @@ pub struct Totals {
     pub accepted: u64,
     /// Requests the server refused by itself.
     pub refused: u64,
+    /// HTTP/2 connections.
+    #[serde(default)]
+    pub http2_connections: u64,
+    /// HTTP/2 streams.
+    #[serde(default)]
+    pub http2_streams: u64,
+    /// HTTP/2 connections cut because the client sent too much of what carries nothing.
+    #[serde(default)]
+    pub http2_cut: u64,
     /// Bytes read from clients.
     pub bytes_in: u64,
     /// Bytes written to clients.
@@ -59,6 +68,9 @@ impl Totals {
         self.requests += reading.requests;
         self.accepted += reading.accepted;
         self.refused += reading.refused;
+        self.http2_connections += reading.http2_connections;
+        self.http2_streams += reading.http2_streams;
+        self.http2_cut += reading.http2_cut;
         self.bytes_in += reading.bytes_in;
         self.bytes_out += reading.bytes_out;
         for (sum, count) in self.status.iter_mut().zip(reading.status) {

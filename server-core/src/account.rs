@@ -1,0 +1,58 @@
+//! What is counted and logged of a request that is over, whatever its protocol.
+
+use std::time::{Duration, SystemTime};
+
+use crate::access_log::Record;
+use crate::exchange::Exchange;
+use crate::refusal::Refusal;
+use crate::scope::Peer;
+use crate::stats::Stats;
+use crate::worker::Worker;
+
+/// An exchange is over; `refused` when the server answered in the application's place.
+pub(crate) fn finished(exchange: &Exchange, refused: bool) {
+    let worker = exchange.worker();
+    let stats = &worker.stats;
+    let outcome = exchange.outcome();
+    Stats::add(&stats.requests, 1);
+    if let Some(status) = outcome.status {
+        stats.count_status(status);
+    }
+    if refused {
+        Stats::add(&stats.refused, 1);
+    }
+    let head = exchange.head();
+    worker.log_access(&Record {
+        client: exchange.peer().client.as_ref().map(|(address, _)| address.as_str()),
+        method: head.method(),
+        raw_path: head.raw_path(),
+        query: head.query_string(),
+        version: head.version.as_str(),
+        status: outcome.status,
+        body_bytes: outcome.body_bytes,
+        duration: outcome.duration,
+        finished: outcome.finished,
+        headers: &|name| head.headers().get(name.as_bytes()).map(<[u8]>::to_vec),
+    });
+}
+
+/// A request was refused before there was an exchange.
+pub(crate) fn refused(worker: &Worker, peer: &Peer, refusal: Refusal, method: &[u8], target: &[u8], version: &str) {
+    let stats = &worker.stats;
+    Stats::add(&stats.requests, 1);
+    Stats::add(&stats.refused, 1);
+    stats.count_status(refusal.status);
+    let question = memchr::memchr(b'?', target).unwrap_or(target.len());
+    worker.log_access(&Record {
+        client: peer.client.as_ref().map(|(address, _)| address.as_str()),
+        method,
+        raw_path: &target[..question],
+        query: target.get(question + 1..).unwrap_or_default(),
+        version,
+        status: Some(refusal.status),
+        body_bytes: refusal.text.len() as u64,
+        duration: Duration::ZERO,
+        finished: SystemTime::now(),
+        headers: &|_| None,
+    });
+}

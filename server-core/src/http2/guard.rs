@@ -1,0 +1,146 @@
+//! The byte stream under the `h2` crate: counts bytes and frames, tells when the socket takes nothing, and lingers when
+//! it is closed.
+
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::PREFACE;
+use super::frames::FrameScanner;
+use super::link::Link;
+use crate::stats::Stats;
+use crate::timer::Timer;
+use crate::transport::Transport;
+use crate::worker::Worker;
+
+/// How long we read and discard after our last frame, so that the close does not destroy it on its way.
+const LINGER: Duration = Duration::from_secs(2);
+/// How much of it.
+const LINGER_BYTES: usize = 1 << 20;
+
+/// See the module documentation.
+pub(super) struct Guard<T> {
+    io: T,
+    /// Read before the protocol was known.
+    received: BytesMut,
+    scanner: FrameScanner,
+    link: Rc<Link>,
+    worker: Rc<Worker>,
+    timer: Timer,
+    closing: Option<Closing>,
+}
+
+struct Closing {
+    until: Instant,
+    shut: bool,
+    discarded: usize,
+}
+
+impl<T: Transport> Guard<T> {
+    pub(super) fn new(io: T, received: BytesMut, link: Rc<Link>, worker: Rc<Worker>) -> Self {
+        let scanner = FrameScanner::new(PREFACE.len());
+        Self { io, received, scanner, link, worker, timer: Timer::default(), closing: None }
+    }
+
+    fn scan(&mut self, bytes: &[u8]) {
+        let now = self.worker.now();
+        self.scanner.scan(bytes, |frame| self.link.count(frame, now));
+        self.link.set_in_header_block(self.scanner.in_header_block(), now);
+    }
+
+    fn wrote(&self, result: &Poll<io::Result<usize>>) {
+        self.link.set_blocked(result.is_pending());
+        if let Poll::Ready(Ok(written)) = result {
+            Stats::add(&self.worker.stats.bytes_out, *written as u64);
+        }
+    }
+
+    /// Shuts down our side; then reads until the client has closed, or for a while.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let now = self.worker.now();
+        let closing = self.closing.get_or_insert(Closing { until: now + LINGER, shut: false, discarded: 0 });
+        let out_of_time = self.timer.poll_until(cx, Some(closing.until)).is_ready();
+        if !closing.shut {
+            match Pin::new(&mut self.io).poll_shutdown(cx) {
+                Poll::Ready(result) => result?,
+                Poll::Pending if out_of_time => return Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
+            }
+            closing.shut = true;
+        }
+        let mut scratch = self.worker.scratch.borrow_mut();
+        loop {
+            let mut target = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut self.io).poll_read(cx, &mut target) {
+                Poll::Pending if out_of_time => return Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(_)) => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(())) => {
+                    closing.discarded += target.filled().len();
+                    if target.filled().is_empty() || closing.discarded > LINGER_BYTES {
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<T: Transport> AsyncRead for Guard<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, target: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.link.flood().is_some() {
+            // Nothing more of this client is looked at; the connection is about to end.
+            return Poll::Pending;
+        }
+        let before = target.filled().len();
+        if this.received.is_empty() {
+            ready!(Pin::new(&mut this.io).poll_read(cx, target))?;
+            Stats::add(&this.worker.stats.bytes_in, (target.filled().len() - before) as u64);
+        } else {
+            let length = this.received.len().min(target.remaining());
+            target.put_slice(&this.received[..length]);
+            this.received.advance(length);
+            if this.received.is_empty() {
+                this.received = BytesMut::new();
+            }
+        }
+        this.scan(&target.filled()[before..]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<T: Transport> AsyncWrite for Guard<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.wrote(&result);
+        result
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
+        self.wrote(&result);
+        result
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_linger(cx)
+    }
+}
