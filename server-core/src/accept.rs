@@ -9,14 +9,17 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
 
 use crate::drain::Phase;
 use crate::http1::connection;
+use crate::http2;
 use crate::listener::Listener;
 use crate::scope::Peer;
 use crate::stats::Stats;
+use crate::tls::Protocol;
 use crate::transport::Transport;
 use crate::worker::Worker;
 
@@ -187,7 +190,12 @@ fn open<T: Transport + AsRawFd + 'static>(worker: &Rc<Worker>, stream: T, peer: 
 
 /// Serves a connection in the protocol that was negotiated.
 async fn speak<T: Transport>(stream: T, peer: Rc<Peer>, worker: &Rc<Worker>) {
-    connection::serve(stream, peer, Rc::clone(worker)).await;
+    if peer.tls.as_ref().is_some_and(|tls| tls.protocol == Protocol::Http2) {
+        // Boxed, so that the task of an HTTP/1 connection does not grow by it.
+        Box::pin(http2::connection::serve(stream, BytesMut::new(), peer, Rc::clone(worker))).await;
+    } else {
+        connection::serve(stream, peer, Rc::clone(worker)).await;
+    }
 }
 
 /// A socket among the worker's descriptors for as long as its task lives.

@@ -108,7 +108,7 @@ enum After {
 
 impl<'w, T: Transport> Connection<'w, T> {
     fn new(io: T, peer: Rc<Peer>, worker: &'w Rc<Worker>) -> Self {
-        let may_be_http2 = worker.config.http2.cleartext && !peer.is_tls;
+        let may_be_http2 = worker.config.http2.cleartext && peer.tls.is_none();
         Self {
             io,
             peer,
