@@ -12,19 +12,26 @@ pub fn compose(settings: &Settings, addresses: &[&Address], queues: &[usize]) ->
         several => format!("listening on: {}", several.join(", ")),
     };
     let connections = settings.http.max_connections;
+    let http2 = http2(settings);
     if settings.has_workers() {
         let sharing = if queues.iter().any(|&number| number > 1) { "reuseport" } else { "shared-socket" };
         let workers = settings.processes.workers;
         format!(
             "PAGI Server (multi-worker, {sharing}) {listening} with {workers} workers \
-             (loop: native, max_conn: {connections}/worker, http2: not installed, tls: not installed)"
+             (loop: native, max_conn: {connections}/worker, http2: {http2}, tls: not installed)"
         )
     } else {
         format!(
             "PAGI Server {listening} \
-             (loop: native, max_conn: {connections}, http2: not installed, tls: not installed)"
+             (loop: native, max_conn: {connections}, http2: {http2}, tls: not installed)"
         )
     }
+}
+
+/// The reference server's words: spoken with everybody, with cleartext clients, or on request.
+fn http2(settings: &Settings) -> &'static str {
+    let options = &settings.http2;
+    if options.http2 { "on (h2c)" } else { "available" }
 }
 
 #[cfg(test)]
@@ -44,7 +51,7 @@ mod tests {
         assert_eq!(
             banner(&["--host", "127.0.0.1", "--port", "5000"], &[1]),
             "PAGI Server listening on http://127.0.0.1:5000/ \
-             (loop: native, max_conn: 1000, http2: not installed, tls: not installed)"
+             (loop: native, max_conn: 1000, http2: available, tls: not installed)"
         );
     }
 
@@ -54,7 +61,7 @@ mod tests {
         assert_eq!(
             banner(&arguments, &[4, 1]),
             "PAGI Server (multi-worker, reuseport) listening on: http://[::1]:80/, unix:/run/app.sock \
-             with 4 workers (loop: native, max_conn: 50/worker, http2: not installed, tls: not installed)"
+             with 4 workers (loop: native, max_conn: 50/worker, http2: available, tls: not installed)"
         );
         assert!(banner(&arguments, &[1, 1]).starts_with("PAGI Server (multi-worker, shared-socket) listening"));
     }

@@ -1,6 +1,7 @@
 """What the HTTP/2 tests' clients have in common: one blocking connection, the events of Python's h2, and raw frames.
 
-A script gets PORT in its environment. It talks to the server, and fails by an exception.
+A script gets PORT and NOTES, the file of what the application has noted, in its environment. It talks to the server, and
+fails by an exception.
 """
 
 import os
@@ -183,6 +184,13 @@ class Client:
             return self.goaways
         raise AssertionError(f"the connection stays open: {self.shown()}")
 
+    def until_noted(self, text):
+        """Reads until the application has noted a line that contains this."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in notes():
+            assert time.monotonic() < deadline, f"{text!r} is not noted: {notes()!r}"
+            self.step(0.02)
+
     def quiet(self, seconds):
         """Reads for that long."""
         deadline = time.monotonic() + seconds
@@ -209,6 +217,14 @@ class Client:
 
     def close(self):
         self.socket.close()
+
+
+def notes():
+    try:
+        with open(os.environ["NOTES"]) as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
 
 
 def frame(kind, flags=0, stream=0, payload=b""):

@@ -1,19 +1,22 @@
 //! Python's `h2` as a client: scripts that use `tests/python/h2lab.py`.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Runs a script against a server and returns what it prints; panics when it fails.
+use crate::lab::Lab;
+
+/// Runs a script against a lab and returns what it prints; panics when it fails.
 #[track_caller]
-pub fn python(address: SocketAddr, script: &str) -> String {
+pub fn python(lab: &Lab, script: &str) -> String {
     let library = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("python");
-    let output = Command::new("python3")
+    // The one that has the Debian packages, whatever else is installed.
+    let output = Command::new("/usr/bin/python3")
         .arg("-B")
         .arg("-c")
         .arg(format!("from h2lab import *\n{}", dedent(script)))
         .env("PYTHONPATH", library)
-        .env("PORT", address.port().to_string())
+        .env("PORT", lab.address().port().to_string())
+        .env("NOTES", lab.server.path("notes"))
         .output()
         .expect("python3 is installed");
     let said = String::from_utf8_lossy(&output.stderr);

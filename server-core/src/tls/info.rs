@@ -49,11 +49,9 @@ mod tests {
 
     #[test]
     fn alpn_decides_the_protocol() {
-        for (alpn, protocol) in [
-            (None, Protocol::Http1),
-            (Some(&b"http/1.1"[..]), Protocol::Http1),
-            (Some(&b"h2"[..]), Protocol::Http2),
-        ] {
+        for (alpn, protocol) in
+            [(None, Protocol::Http1), (Some(&b"http/1.1"[..]), Protocol::Http1), (Some(&b"h2"[..]), Protocol::Http2)]
+        {
             assert_eq!(Protocol::of(alpn), protocol);
         }
     }
