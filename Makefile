@@ -2,7 +2,7 @@
 # install the Debian packages that are missing (packaging/apt/*.txt).
 
 .DEFAULT_GOAL := help
-.PHONY: help run build docs-man test test-rust test-perl test-bench bench lint fmt deps-run deps-test clean
+.PHONY: help run build docs-man package install test test-rust test-perl test-bench test-packaging test-packages bench lint fmt deps-run deps-test clean
 
 EXAMPLE ?= examples/hello/app.pl
 PROVE_JOBS ?= 2
@@ -21,7 +21,14 @@ build: deps-run ## Build the release binaries target/release/pagi-server and tar
 docs-man: deps-run ## Write manual pages to target/man and shell completions to target/completions
 	cargo run --release -p pagi-manual -- target
 
-test: deps-test test-rust test-perl test-bench ## Run all tests
+package: deps-run ## Build .deb (or .rpm), chart, SBOM and, with a container engine, the image into target/package
+	packaging/apt/install package
+	packaging/build
+
+install: build docs-man ## Install below DESTDIR (packaging/install says what)
+	packaging/install "$(DESTDIR)/"
+
+test: deps-test test-rust test-perl test-bench test-packaging ## Run all tests
 
 test-rust: ## Unit and end-to-end tests of the server
 	cargo build --workspace
@@ -34,6 +41,15 @@ test-perl: ## Tests of the Perl library, in-process and through the server
 test-bench: ## The benchmark harness: right answers, nothing about speed
 	python3 -B -m unittest discover -s benches/tests
 	benches/bench --check --peers none --ours $(SERVER)
+
+test-packaging: ## What packages are made of: units, Dockerfiles, configurations, chart
+	cargo build -p pagi-supervisor
+	python3 -B -m unittest discover -s tests/packaging/everyday
+
+test-packages: deps-test ## The packages themselves, on machines made for them (root, network, an hour)
+	packaging/apt/install machines
+	cargo build -p pagi-supervisor
+	tests/packaging/run
 
 bench: deps-run ## Benchmarks against the peers that Debian has; see benches/README.md
 	packaging/apt/install test bench
