@@ -16,7 +16,7 @@ use crate::privileges::Identity;
 use crate::readiness::Readiness;
 use crate::settings::{self, Settings};
 use crate::sockets::Sockets;
-use crate::{banner, control, daemon, exit, log, master, mold, signals, single, worker};
+use crate::{banner, check, control, daemon, exit, log, master, mold, signals, single, worker};
 
 /// Runs the command and returns the status to exit with.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
@@ -49,7 +49,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
         Err(error) => return failed(error),
     };
     match settings::read(arguments) {
-        Ok(settings::Checked { settings, warnings }) => {
+        Ok(settings::Checked { settings, warnings, check_only: true }) => check::run(&settings, &warnings),
+        Ok(settings::Checked { settings, warnings, .. }) => {
             run_server(settings, &warnings, inherited, Lineage { origin, candidacy, scaled: estate.workers }, estate)
         }
         Err(answer) => {

@@ -59,6 +59,8 @@ pub struct Settings {
     pub service: ServiceSettings,
     /// Every option as it is in effect, and who said so: for people who ask.
     pub effective: Vec<Effective>,
+    /// What the command was started with: a process cannot read its own once its title is set.
+    pub command_line: Vec<OsString>,
 }
 
 /// The application, in a form that can be handed to another process.
@@ -106,6 +108,8 @@ pub struct ServiceSettings {
     pub control_socket: Option<PathBuf>,
     /// Admin listener.
     pub admin_listen: Option<Address>,
+    /// The configuration file.
+    pub config: Option<PathBuf>,
 }
 
 /// Settings, and what to tell the user about them once logging has started.
@@ -115,6 +119,8 @@ pub struct Checked {
     pub settings: Settings,
     /// Warnings, each a sentence.
     pub warnings: Vec<String>,
+    /// To be tried instead of served.
+    pub check_only: bool,
 }
 
 /// Reads a command line, the program's name first.
@@ -124,14 +130,52 @@ pub struct Checked {
 pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Checked, Answer> {
     let directory = std::env::current_dir()
         .map_err(|error| Answer::mistake(format!("Cannot find out the current directory: {error}")))?;
-    let terminal = std::io::stdin().is_terminal();
+    let default_mode = if std::io::stdin().is_terminal() { "development" } else { PRODUCTION };
     let environment = |name: &str| std::env::var(name).ok();
-    check(cli::parse(arguments, &environment)?, directory, terminal).map_err(Answer::mistake)
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let parsed = cli::parse(arguments.iter().cloned(), &environment)?;
+    let mut checked = check(parsed, directory, default_mode).map_err(Answer::mistake)?;
+    checked.settings.command_line = arguments;
+    Ok(checked)
 }
 
-fn check(parsed: cli::Parsed, directory: PathBuf, terminal: bool) -> Result<Checked, String> {
+/// Reads everything again in a server that runs: the command line and the environment are as they were, the
+/// configuration file may be another.
+///
+/// # Errors
+/// What is wrong, one line for each mistake.
+pub fn read_again(current: &Settings) -> Result<Checked, Answer> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let mut arguments = current.command_line.clone();
+    // A relative path means what it meant at the start.
+    if let Some(config) = &current.service.config {
+        arguments.splice(1..1, ["--config".into(), config.clone().into()]);
+        let later = arguments.split_off(3);
+        arguments.extend(without_config(later));
+    }
+    // Whether a terminal was there at the start cannot be found out any more.
+    let parsed = cli::parse(arguments, &environment)?;
+    let mut checked = check(parsed, current.app.directory.clone(), &current.app.mode).map_err(Answer::mistake)?;
+    checked.settings.command_line.clone_from(&current.command_line);
+    Ok(checked)
+}
+
+/// The arguments without `--config FILE` and `--config=FILE`.
+fn without_config(arguments: Vec<OsString>) -> Vec<OsString> {
+    let mut kept = Vec::new();
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        match argument.to_str() {
+            Some("--config") => drop(arguments.next()),
+            Some(text) if text.starts_with("--config=") => {}
+            _ => kept.push(argument),
+        }
+    }
+    kept
+}
+
+fn check(parsed: cli::Parsed, directory: PathBuf, default_mode: &str) -> Result<Checked, String> {
     let mut warnings = Vec::new();
-    let default_mode = if terminal { "development" } else { PRODUCTION };
     let mode = parsed.options.app.env.clone().filter(|mode| !mode.is_empty());
     let mode = mode.unwrap_or_else(|| default_mode.to_owned());
     let (listen, listen_given) = addresses(&parsed, &directory, &mut warnings)?;
@@ -159,6 +203,7 @@ fn check(parsed: cli::Parsed, directory: PathBuf, terminal: bool) -> Result<Chec
     }
     let named = application(&parsed, &mut warnings);
     let cli::Parsed { options, effective, .. } = parsed;
+    let check_only = options.check;
     let default_queues = usize::try_from(options.processes.workers).unwrap_or(1).max(1);
     let settings = Settings {
         app: AppSettings {
@@ -186,8 +231,9 @@ fn check(parsed: cli::Parsed, directory: PathBuf, terminal: bool) -> Result<Chec
         quiet: options.logs.quiet,
         service: service(options.service, &directory),
         effective,
+        command_line: Vec::new(),
     };
-    Ok(Checked { settings, warnings })
+    Ok(Checked { settings, warnings, check_only })
 }
 
 /// What names the application.
@@ -279,6 +325,7 @@ fn service(options: ServiceOptions, directory: &Path) -> ServiceSettings {
         group: options.group,
         control_socket: anchor(options.control_socket),
         admin_listen: options.admin_listen.map(|address| address.anchored(directory)),
+        config: anchor(options.config),
     }
 }
 

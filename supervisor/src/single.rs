@@ -13,6 +13,7 @@ use pagi_server_core::Stats;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
+use crate::config::origin::Effective;
 use crate::control::verb::Verb;
 use crate::control::{self, Outcome, Question, status};
 use crate::readiness::Readiness;
@@ -89,7 +90,7 @@ fn serve(
     let slot = Slot::private();
     slot.assign(0, 1);
     slot.set_pid(std::process::id());
-    let about = About { slot, listening, started: Instant::now() };
+    let about = About { slot, listening, effective: settings.effective.clone(), started: Instant::now() };
     let place = Place::new(sockets, management, readiness, lineage, settings.upgrade_timeout());
     let host = Rc::new(SingleHost { slot, place: Rc::clone(&place), watchdog: RefCell::new(watchdog), about });
     let attach = |commands: UnboundedSender<Command>| {
@@ -137,6 +138,7 @@ impl Host for SingleHost {
 struct About {
     slot: Slot,
     listening: Vec<String>,
+    effective: Vec<Effective>,
     started: Instant,
 }
 
@@ -146,6 +148,9 @@ impl SingleHost {
             // Whoever asked may have gone.
             Question::Status(answer) => {
                 let _ = answer.send(self.about.report());
+            }
+            Question::Config(answer) => {
+                let _ = answer.send(self.about.effective.clone());
             }
             Question::Verb(Verb::Upgrade, answer) => self.place.upgrade(answer, commands),
             Question::Verb(order, answer) => {

@@ -4,7 +4,8 @@ use std::os::unix::net::UnixStream;
 
 use pagi_tests::app;
 use pagi_tests::curl::curl;
-use pagi_tests::server::Setup;
+use pagi_tests::patience::await_that;
+use pagi_tests::server::{Outcome, Server, Setup};
 
 /// Tells its mode.
 fn application() -> String {
@@ -59,4 +60,145 @@ fn a_wrong_file_is_refused_with_every_line() {
 fn no_file_is_read_unless_it_is_named() {
     let server = Setup::perl(&application()).file("pagi.toml", "not even TOML").env("PAGI_ENV", "plain").start();
     assert_eq!(curl([server.url("/")]).text(), "plain");
+}
+
+/// What `pagi-server --check` says about a file in the scratch directory of an application.
+fn check(application: &str, configuration: &str) -> Outcome {
+    Setup::new()
+        .file("app.pl", application)
+        .file("pagi.toml", configuration)
+        .listens_elsewhere()
+        .args(["--config", "pagi.toml", "--check"])
+        .run()
+}
+
+#[test]
+fn check_accepts_what_would_serve() {
+    let outcome = check(&application(), "app = 'app.pl'\nport = 0\nenv = 'staging'\n");
+    assert_eq!((outcome.code(), outcome.stderr.lines().count()), (0, 1), "{}", outcome.stderr);
+    assert!(outcome.stderr.ends_with("pagi.toml is fine\n"), "{}", outcome.stderr);
+}
+
+#[test]
+fn check_finds_unknown_keys_and_bad_types() {
+    let outcome = check(&application(), "app = 'app.pl'\nwokers = 2\nmax_body_size = 'big'\n");
+    assert_eq!(outcome.code(), 2);
+    outcome.assert_says("pagi.toml:2: unknown key 'wokers'; did you mean 'workers'?");
+    let outcome = check(&application(), "app = 'app.pl'\n\nmax_body_size = 'big'\nworkers = []\nquiet = 'loud'\n");
+    outcome.assert_says("pagi.toml:4: workers takes one value, not a list");
+    let outcome = check(&application(), "app = 'app.pl'\n\nmax_body_size = 'big'\nquiet = 'loud'\n");
+    assert_eq!(outcome.code(), 2);
+    outcome.assert_says("pagi.toml:3: max_body_size takes a whole number, got 'big'");
+    outcome.assert_says("pagi.toml:4: quiet takes on or off, got 'loud'");
+}
+
+#[test]
+fn check_finds_an_application_that_cannot_be_loaded() {
+    let outcome = check("1;", "port = 0\nenv = 'none'\napp = 'missing.pl'\n");
+    assert_eq!(outcome.code(), 1);
+    outcome.assert_says("pagi.toml:3: App file not found: ");
+    let outcome = check("use strict;\n\nmy $x = ;\n", "port = 0\nenv = 'none'\napp = 'app.pl'\n");
+    assert_eq!(outcome.code(), 1);
+    outcome.assert_says("pagi.toml:3: Error loading ");
+    outcome.assert_says("app.pl line 3, near \"= ;\"");
+    let outcome = check("exit 0; sub { }", "port = 0\nenv = 'none'\napp = 'app.pl'\n");
+    assert!(outcome.code() != 2, "{}", outcome.stderr);
+}
+
+#[test]
+fn check_finds_addresses_that_are_taken() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let outcome = check(&application(), &format!("app = 'app.pl'\nenv = 'none'\nlisten = ['127.0.0.1:{port}']\n"));
+    assert_eq!(outcome.code(), 1);
+    outcome.assert_says(&format!("pagi.toml:3: Error: Port {port} is already in use"));
+    let outcome = check(&application(), &format!("app = 'app.pl'\nenv = 'none'\nport = {port}\n"));
+    outcome.assert_says(&format!("pagi.toml:3: Error: Port {port} is already in use"));
+}
+
+#[test]
+fn check_finds_users_and_files() {
+    let configuration = "app = 'app.pl'\nport = 0\nenv = 'none'\nuser = 'no-such-user'\npid = '/nonexistent/x.pid'\n";
+    let outcome = check(&application(), configuration);
+    assert_eq!(outcome.code(), 1);
+    let expected = if nix::unistd::geteuid().is_root() { "Unknown user: no-such-user" } else { "Must run as root" };
+    outcome.assert_says(&format!("pagi.toml:4: {expected}"));
+    outcome.assert_says("pagi.toml:5: Cannot write /nonexistent/x.pid: No such file or directory");
+}
+
+/// As an operator does before a reload: the addresses are taken by the server that is meant.
+#[test]
+fn check_beside_the_running_server_is_fine() {
+    let server = Setup::perl(&application()).start();
+    let mut check = std::process::Command::new(pagi_tests::server::server_binary());
+    check.arg("--control-socket").arg(server.control_socket()).arg("--check").args(["-E", "none"]);
+    check.args(["--listen", &server.address().to_string()]).arg(server.path("app.pl"));
+    let outcome = check.output().expect("the check runs");
+    let said = String::from_utf8_lossy(&outcome.stderr).into_owned();
+    assert!(outcome.status.success() && said.ends_with("Configuration is fine\n"), "{said}");
+}
+
+fn pagictl(server: &Server, arguments: &[&str]) -> (i32, String) {
+    let mut command = std::process::Command::new(pagi_tests::server::pagictl_binary());
+    command.arg("--socket").arg(server.control_socket()).args(arguments);
+    let outcome = command.output().expect("pagictl runs");
+    let said = [outcome.stdout, outcome.stderr].concat();
+    (outcome.status.code().unwrap_or(-1), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn pagictl_shows_values_and_who_said_them() {
+    for workers in ["0", "2"] {
+        let server = Setup::perl(&application())
+            .file("pagi.toml", "# mine\nmax_body_size = 77\n")
+            .args(["--config", "pagi.toml", "--workers", workers])
+            .env("PAGI_TIMEOUT", "12")
+            .start();
+        let (status, shown) = pagictl(&server, &["config"]);
+        assert_eq!(status, 0, "{shown}");
+        let expected = [
+            format!("max_body_size = 77  # {}:2\n", server.path("pagi.toml").display()),
+            "timeout = 12  # environment PAGI_TIMEOUT\n".to_owned(),
+            format!("workers = {workers}  # command line\n"),
+            "max_header_size = 8192  # default\n".to_owned(),
+            "# access_log is not set\n".to_owned(),
+        ];
+        for line in expected {
+            assert!(shown.contains(&line), "{line} is not in\n{shown}");
+        }
+        let (_, json) = pagictl(&server, &["config", "--json"]);
+        let options: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        let option = options.as_array().unwrap().iter().find(|option| option["key"] == "timeout").unwrap();
+        assert_eq!(option["values"], serde_json::json!(["12"]));
+        assert_eq!(option["origin"]["environment"]["variable"], "PAGI_TIMEOUT");
+    }
+}
+
+#[test]
+fn a_reload_reads_the_file_again() {
+    let server = Setup::perl(&application())
+        .file("pagi.toml", "max_body_size = 5\nworkers = 2\nlistener_backlog = 10\n")
+        .args(["--config", "pagi.toml"])
+        .start();
+    let status = || curl(["-d", "123456", &server.url("/")]).status;
+    assert_eq!(status(), 413);
+    let write = |text: &str| std::fs::write(server.path("pagi.toml"), text).expect("the file can be written");
+    write("max_body_size = 6\nworkers = 3\nlistener_backlog = 20\n");
+    let (code, said) = pagictl(&server, &["reload"]);
+    assert_eq!((code, status()), (0, 200), "{said}");
+    server.wait_for_log("pagi.toml:1: max_body_size is 6 (was 5) now, which takes effect with this reload");
+    server.wait_for_log("pagi.toml:3: listener_backlog is 20 (was 10) now, which needs a restart of the server");
+    await_that("three workers", || pagictl(&server, &["status"]).1.contains("3 workers"));
+    // A mistake changes nothing, and whoever asked is told.
+    write("max_body_size = 'none'\nworkers = 3\n");
+    let (code, said) = pagictl(&server, &["reload"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("pagi.toml:1: max_body_size takes a whole number, got 'none'"), "{said}");
+    assert_eq!(status(), 200);
+    // Neither does an application that does not load, whatever else has changed.
+    write("max_body_size = 5\nworkers = 3\n");
+    std::fs::write(server.path("app.pl"), "die 'broken';").expect("the file can be written");
+    assert_eq!(pagictl(&server, &["reload"]).0, 1);
+    assert_eq!(status(), 200);
+    assert!(pagictl(&server, &["config"]).1.contains("max_body_size = 6 "));
 }

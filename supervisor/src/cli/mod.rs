@@ -49,7 +49,7 @@ the file; --quiet=off undoes what they switched on. No file is read unless
 
 Exit status:
   0  stopped as asked
-  1  could not start, or no worker was left
+  1  could not start, or no worker was left; --check found something
   2  the command line, the environment or the configuration file is wrong
   An application that calls exit() in a server without workers decides the status itself.
 
@@ -97,6 +97,10 @@ pub struct CommandLine {
     #[command(flatten)]
     pub service: ServiceOptions,
 
+    /// Try the configuration instead of serving: files, addresses, and the application in a process that is thrown
+    /// away; then exit with 0 or 1
+    #[arg(long)]
+    pub check: bool,
     /// Print the version and exit
     #[arg(short = 'v', long, action = ArgAction::Version)]
     version: Option<bool>,

@@ -3,7 +3,7 @@
 use clap::{Arg, ArgAction, Command};
 
 /// Options about the command itself: they make no sense as a setting.
-const COMMAND_ONLY: [&str; 3] = ["config", "help", "version"];
+const COMMAND_ONLY: [&str; 4] = ["check", "config", "help", "version"];
 /// Arguments of the application's constructor, which have no option on the command line.
 pub const ARGUMENTS: &str = "arguments";
 

@@ -37,7 +37,8 @@ impl Layers {
         for entry in entries {
             let place = path.map(Path::to_owned).unwrap_or_default();
             let subject = format!("{}:{}: {}", place.display(), entry.line, entry.name);
-            let origin = Origin::File { path: place, line: entry.line };
+            // It is shown to people who are in another directory.
+            let origin = Origin::File { path: std::path::absolute(&place).unwrap_or(place), line: entry.line };
             match layers.keys.iter().find(|key| key.name == entry.name) {
                 Some(key) => {
                     let checked = entry.values.iter().filter_map(|value| problem(command, key, value, &subject));

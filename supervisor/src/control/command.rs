@@ -11,10 +11,11 @@ use clap::{CommandFactory, Parser, Subcommand};
 use hyper::Method;
 
 use super::client::{self, Failure};
-use super::service::STATUS_PATH;
+use super::service::{CONFIG_PATH, STATUS_PATH};
 use super::status::Status;
 use super::verb::Verb;
 use super::{path, table};
+use crate::config::origin::Effective;
 use crate::log;
 
 /// How long a server may take to tell its status; one without workers does so between two requests of its application.
@@ -64,6 +65,12 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show every option that is in effect and who said so, in the form of a configuration file
+    Config {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Load the application anew and replace all workers, new ones first
     ///
     /// Returns when the new code serves everywhere. If it does not load or its first worker does not start, the
@@ -101,6 +108,7 @@ enum Command {
 /// What a command asks the server for.
 enum Ask {
     Status { json: bool, workers_only: bool },
+    Config { json: bool },
     Verb(Verb),
 }
 
@@ -109,6 +117,7 @@ impl From<Command> for Ask {
         match command {
             Command::Status { json } => Self::Status { json, workers_only: false },
             Command::Workers { json } => Self::Status { json, workers_only: true },
+            Command::Config { json } => Self::Config { json },
             Command::Reload => Self::Verb(Verb::Reload),
             Command::Restart { worker } => Self::Verb(Verb::Restart { worker }),
             Command::Drain { worker } => Self::Verb(Verb::Drain { worker }),
@@ -142,6 +151,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let patience = command_line.timeout.map(|seconds| Duration::from_secs(seconds.into()));
     let result = find_server(command_line.socket).and_then(|socket| match command_line.command.into() {
         Ask::Status { json, workers_only } => status(&socket, json, workers_only, patience),
+        Ask::Config { json } => config(&socket, json, patience),
         Ask::Verb(order) => give(&socket, order, patience),
     });
     match result {
@@ -199,6 +209,16 @@ fn status(socket: &Path, json: bool, workers_only: bool, patience: Option<Durati
         (false, true) => Ok(table::workers(&status.workers)),
         (false, false) => Ok(table::render(&status)),
     }
+}
+
+fn config(socket: &Path, json: bool, patience: Option<Duration>) -> Result<String, (String, i32)> {
+    let body = ask(socket, &Method::GET, CONFIG_PATH, patience.or(Some(PATIENCE)))?;
+    let misunderstood = |error: serde_json::Error| (format!("The server's answer is not understood: {error}"), FAILED);
+    let options: Vec<Effective> = serde_json::from_slice(&body).map_err(misunderstood)?;
+    if json {
+        return serde_json::to_string_pretty(&options).map(|text| text + "\n").map_err(misunderstood);
+    }
+    Ok(options.iter().map(|option| format!("{option}\n")).collect())
 }
 
 fn give(socket: &Path, order: Verb, patience: Option<Duration>) -> Result<String, (String, i32)> {

@@ -15,6 +15,8 @@ use nix::unistd::{Gid, Uid};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::config::origin::Effective;
+
 pub mod client;
 pub mod command;
 
@@ -32,6 +34,8 @@ const MODE: u32 = 0o660;
 pub enum Question {
     /// What are you doing?
     Status(oneshot::Sender<status::Status>),
+    /// Which options are in effect, and who said so?
+    Config(oneshot::Sender<Vec<Effective>>),
     /// Do this, and say how it ended.
     Verb(verb::Verb, oneshot::Sender<Outcome>),
 }

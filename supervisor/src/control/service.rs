@@ -20,6 +20,8 @@ use super::{Outcome, Question};
 
 /// The path of [`Status`](super::status::Status).
 pub const STATUS_PATH: &str = "/v1/status";
+/// The path of the options in effect.
+pub const CONFIG_PATH: &str = "/v1/config";
 
 /// How long a connection may take to send its request.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -71,7 +73,13 @@ async fn answer(request: Request<Incoming>, ask: Rc<dyn Fn(Question)>) -> Result
             receiver.await.map_or_else(|_| going_down(), |status| json(StatusCode::OK, &status))
         }
         (true, _) => use_method("GET, HEAD"),
-        (false, None) => problem(StatusCode::NOT_FOUND, "No such resource; there is /v1/status"),
+        _ if path == CONFIG_PATH && is_read => {
+            let (sender, receiver) = oneshot::channel();
+            ask(Question::Config(sender));
+            receiver.await.map_or_else(|_| going_down(), |options| json(StatusCode::OK, &options))
+        }
+        _ if path == CONFIG_PATH => use_method("GET, HEAD"),
+        (false, None) => problem(StatusCode::NOT_FOUND, "No such resource; there are /v1/status and /v1/config"),
         (false, Some(_)) if request.method() != Method::POST => use_method("POST"),
         (false, Some(Err(sentence))) => problem(StatusCode::BAD_REQUEST, &sentence),
         (false, Some(Ok(order))) => {

@@ -35,6 +35,7 @@ use crate::upgrade::{Attempt, Heir};
 use crate::{channel, children, exit, log, memory, queues};
 
 mod actions;
+mod configuration;
 mod orders;
 mod reports;
 mod succession;
@@ -110,6 +111,7 @@ fn start(
             watchdog: Watchdog::find(),
             patience: Patience::new(settings.processes.heartbeat_timeout, settings.startup_timeout),
             settings,
+            previous: None,
             about,
             sockets: Some(sockets),
             scoreboard,
@@ -143,6 +145,8 @@ struct MoldProcess {
 
 struct Master {
     settings: Settings,
+    /// Those of the generation that serves while another is tried.
+    previous: Option<Settings>,
     /// For whoever asks for the status.
     about: About,
     patience: Patience,
@@ -202,10 +206,10 @@ impl Master {
 
     /// Does everything that is due. Returns when to look again, or how the server ended.
     fn carry_out(&mut self) -> Result<Option<Instant>, policy::Outcome> {
-        let limits = self.settings.limits();
         loop {
             let now = Instant::now();
-            let plan = policy::plan(&self.roster, limits, now);
+            self.settle_configuration();
+            let plan = policy::plan(&self.roster, self.settings.limits(), now);
             if plan.actions.is_empty() {
                 self.errands.settle(&mut self.roster);
                 self.apply_for_succession(now);

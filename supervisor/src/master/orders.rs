@@ -19,6 +19,12 @@ impl Master {
         }
         match order {
             Verb::Reload => {
+                if let Err(reason) = self.read_configuration() {
+                    let text = format!("Reload failed, the previous configuration serves on:\n{reason}");
+                    tracing::error!("{text}");
+                    let _ = answer.send(Outcome::Failed(text));
+                    return;
+                }
                 self.errands.add_reload(answer, self.roster.reload.is_some());
                 self.roster.request_reload(now);
             }

@@ -12,6 +12,9 @@ impl Master {
                 // Whoever asked may have gone.
                 let _ = answer.send(self.about.report(&self.roster, &self.scoreboard));
             }
+            Notice::Asked(Question::Config(answer)) => {
+                let _ = answer.send(self.settings.effective.clone());
+            }
             Notice::Asked(Question::Verb(order, answer)) => self.obey(order, answer, now),
             Notice::Upgraded(attempt, outcome) => self.upgraded(&attempt, outcome, now),
             Notice::TakeOver => self.take_over(),

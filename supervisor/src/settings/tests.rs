@@ -17,7 +17,7 @@ fn run_in(environment: &[(&str, &str)], arguments: &[&str]) -> Result<Checked, S
     let find = |name: &str| environment.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned());
     let find = |name: &str| find(name).or_else(|| (name == "PAGI_ENV").then(|| "none".to_owned()));
     let parsed = cli::parse(all, &find).map_err(|answer| answer.text)?;
-    check(parsed, PathBuf::from(HERE), false)
+    check(parsed, PathBuf::from(HERE), "production")
 }
 
 fn settings(arguments: &[&str]) -> Settings {
@@ -217,7 +217,8 @@ fn mode_follows_the_terminal() {
     let mode = |arguments: &[&str], terminal| {
         let arguments = std::iter::once("pagi-server").chain(arguments.iter().copied()).map(OsString::from);
         let parsed = cli::parse(arguments, &|_| None);
-        check(parsed.unwrap(), PathBuf::from(HERE), terminal).unwrap().settings.app.mode
+        let default = if terminal { "development" } else { "production" };
+        check(parsed.unwrap(), PathBuf::from(HERE), default).unwrap().settings.app.mode
     };
     // An empty word counts as none, whatever the surroundings of this test say.
     assert_eq!(mode(&["--env", ""], true), "development");

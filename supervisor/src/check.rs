@@ -1,0 +1,156 @@
+//! `--check`: is this configuration fit to serve? Everything a start would do is tried and undone: users and files are
+//! looked up, addresses are bound, the application is loaded in a process that is thrown away.
+
+use std::path::Path;
+use std::time::Duration;
+
+use nix::sys::wait::{WaitStatus, waitpid};
+
+use crate::address::Address;
+use crate::config::origin::Origin;
+use crate::control::{client, path, service, status::Status};
+use crate::privileges::Identity;
+use crate::process::fork::{Side, fork, leave};
+use crate::settings::Settings;
+use crate::sockets::Sockets;
+use crate::{exit, log, mold};
+
+/// How long a server that runs already may take to say where it listens.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Tries, reports on standard error, and returns the status to exit with.
+#[must_use]
+pub fn run(settings: &Settings, warnings: &[String]) -> i32 {
+    for warning in warnings {
+        log::tell(&format!("Warning: {warning}"));
+    }
+    let mut problems = files(settings);
+    problems.extend(ports(settings));
+    for problem in &problems {
+        log::tell(problem);
+    }
+    let loads = application(settings);
+    if problems.is_empty() && loads {
+        let source = settings.service.config.as_deref().map(|path| format!(" {}", path.display())).unwrap_or_default();
+        log::tell(&format!("Configuration{source} is fine"));
+        exit::STOPPED
+    } else {
+        exit::FAILED
+    }
+}
+
+/// `FILE:LINE: ` when the file has the option's value.
+fn place(settings: &Settings, key: &str) -> String {
+    match settings.effective.iter().find(|option| option.key == key).map(|option| &option.origin) {
+        Some(origin @ Origin::File { .. }) => format!("{origin}: "),
+        Some(Origin::Environment { variable }) => format!("Environment variable {variable}: "),
+        _ => String::new(),
+    }
+}
+
+fn files(settings: &Settings) -> Vec<String> {
+    let service = &settings.service;
+    let mut problems = Vec::new();
+    if let Err(reason) = Identity::find(service.user.as_deref(), service.group.as_deref()) {
+        let key = if reason.contains("group:") { "group" } else { "user" };
+        problems.push(place(settings, key) + &reason);
+    }
+    let written = [
+        ("pid", service.pid_file.as_deref()),
+        ("control_socket", service.control_socket.as_deref()),
+        ("access_log", settings.access_log.as_ref().and_then(|log| log.file.as_deref())),
+    ];
+    for (key, path) in written {
+        if let Some(reason) = path.and_then(unwritable) {
+            problems.push(place(settings, key) + &reason);
+        }
+    }
+    problems
+}
+
+/// Why a file cannot be made or written, without making it.
+fn unwritable(path: &Path) -> Option<String> {
+    use nix::unistd::{AccessFlags, access};
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let tried = if path.exists() { path } else { directory };
+    let error = access(tried, AccessFlags::W_OK).err()?;
+    Some(format!("Cannot write {}: {}", path.display(), error.desc()))
+}
+
+fn ports(settings: &Settings) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut served: Option<Vec<String>> = None;
+    let addresses = settings.listen.iter().map(|address| (address, listening_key(settings, address)));
+    let admin = settings.service.admin_listen.iter().map(|address| (address, "admin_listen"));
+    for (address, key) in addresses.chain(admin) {
+        let Err(reason) = Sockets::bind(std::slice::from_ref(address), 1, 1) else { continue };
+        // The server this configuration is for may be running.
+        let served = served.get_or_insert_with(|| running(settings));
+        if !served.contains(&address.to_string()) {
+            problems.push(place(settings, key) + &reason);
+        }
+    }
+    problems
+}
+
+fn listening_key(settings: &Settings, address: &Address) -> &'static str {
+    let rank =
+        |key: &str| settings.effective.iter().find(|option| option.key == key).map_or(0, |option| option.origin.rank());
+    match address {
+        Address::Unix { .. } if rank("socket") > rank("listen") => "socket",
+        Address::Tcp { .. } if rank("host").max(rank("port")) > rank("listen") => "port",
+        _ => "listen",
+    }
+}
+
+/// Where the server that holds the control socket of this configuration listens.
+fn running(settings: &Settings) -> Vec<String> {
+    let socket = settings.service.control_socket.clone().unwrap_or_else(|| path::directory().join("control.sock"));
+    let answer = client::ask(&socket, &hyper::Method::GET, service::STATUS_PATH, Some(PATIENCE));
+    let status = answer.ok().and_then(|body| serde_json::from_slice::<Status>(&body).ok());
+    status.map(|status| status.listening).unwrap_or_default()
+}
+
+/// Loads the application as a mold would. It tells what is wrong by itself.
+fn application(settings: &Settings) -> bool {
+    let place = place(settings, if settings.app.code.is_some() { "code" } else { "app" });
+    match fork() {
+        Ok(Side::Child) => leave(match load(settings) {
+            Ok(()) => exit::STOPPED,
+            Err(reason) => {
+                log::tell(&(place + &reason));
+                exit::FAILED
+            }
+        }),
+        Ok(Side::Parent(pid)) => match waitpid(pid, None) {
+            Ok(WaitStatus::Exited(_, exit::STOPPED)) => true,
+            Ok(WaitStatus::Exited(_, exit::FAILED)) => false,
+            Ok(WaitStatus::Exited(_, status)) => {
+                log::tell(&format!("{place}The application ends with status {status} while it is loaded"));
+                false
+            }
+            other => {
+                log::tell(&format!("{place}Loading the application ended with {other:?}"));
+                false
+            }
+        },
+        Err(error) => {
+            log::tell(&format!("Cannot try to load the application: {error}"));
+            false
+        }
+    }
+}
+
+fn load(settings: &Settings) -> Result<(), String> {
+    let service = &settings.service;
+    if let Some(identity) = Identity::find(service.user.as_deref(), service.group.as_deref())? {
+        identity.assume()?;
+    }
+    let (interpreter, application) = mold::load(settings)?;
+    drop(application);
+    // Applications clean up in END blocks, and an END block may tell that something is wrong.
+    match interpreter.end() {
+        exit::STOPPED => Ok(()),
+        status => Err(format!("The application ends with status {status} after it was loaded")),
+    }
+}

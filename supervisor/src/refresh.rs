@@ -1,0 +1,139 @@
+//! Reading the configuration again in a running server: what takes effect with the next generation, and what waits for a
+//! restart.
+
+use crate::config::origin::Effective;
+use crate::settings::{self, Settings};
+
+/// Options that the master has acted upon once and for all.
+const NEEDS_RESTART: [&str; 15] = [
+    "listen",
+    "host",
+    "port",
+    "socket",
+    "socket_mode",
+    "queues",
+    "reuseport",
+    "listener_backlog",
+    "no_preload",
+    "user",
+    "group",
+    "pid",
+    "daemonize",
+    "control_socket",
+    "admin_listen",
+];
+
+/// Settings that were read again, and what to say about them.
+#[derive(Debug)]
+pub struct Refreshed {
+    /// What the next generation is started with.
+    pub settings: Settings,
+    /// One sentence for each option whose value is another.
+    pub changes: Vec<String>,
+    /// Warnings, as at the start.
+    pub warnings: Vec<String>,
+}
+
+impl Refreshed {
+    /// Says what has changed.
+    pub fn log(&self) {
+        for warning in &self.warnings {
+            tracing::warn!("{warning}");
+        }
+        for change in &self.changes {
+            tracing::info!("{change}");
+        }
+    }
+}
+
+/// Reads the configuration file again. `None` when the server has none: nothing else can have changed.
+///
+/// # Errors
+/// What is wrong, one line for each mistake.
+pub fn refresh(current: &Settings) -> Result<Option<Refreshed>, String> {
+    if current.service.config.is_none() {
+        return Ok(None);
+    }
+    let settings::Checked { settings, warnings, .. } = settings::read_again(current).map_err(|answer| answer.text)?;
+    let (settings, changes) = merge(current, settings);
+    Ok(Some(Refreshed { settings, changes, warnings }))
+}
+
+/// The new settings, with the current ones where only a restart can change them.
+fn merge(current: &Settings, mut new: Settings) -> (Settings, Vec<String>) {
+    new.listen.clone_from(&current.listen);
+    new.listen_given = current.listen_given;
+    new.queues = current.queues;
+    new.backlog = current.backlog;
+    new.processes.no_preload = current.processes.no_preload;
+    new.app.directory.clone_from(&current.app.directory);
+    new.service.clone_from(&current.service);
+    // Between one process and several lies a different kind of server.
+    let crosses = new.has_workers() != current.has_workers();
+    if crosses {
+        new.processes.workers = current.processes.workers;
+    }
+    let mut changes = Vec::new();
+    for option in &mut new.effective {
+        let Some(before) = current.effective.iter().find(|before| before.key == option.key) else { continue };
+        if before.values == option.values {
+            continue;
+        }
+        let waits = NEEDS_RESTART.contains(&option.key.as_str()) || (option.key == "workers" && crosses);
+        let effect = if waits { "needs a restart of the server" } else { "takes effect with this reload" };
+        changes.push(format!("{}: {} is {} now, which {effect}", option.origin, option.key, shown(option, before)));
+        if waits {
+            option.clone_from(before);
+        }
+    }
+    (new, changes)
+}
+
+fn shown(after: &Effective, before: &Effective) -> String {
+    let text = |values: &[String]| if values.is_empty() { "not set".to_owned() } else { values.join(" ") };
+    format!("{} (was {})", text(&after.values), text(&before.values))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(arguments: &[&str]) -> Settings {
+        let arguments = ["pagi-server", "-E", "none"].iter().chain(arguments).map(Into::into);
+        settings::read(arguments).unwrap().settings
+    }
+
+    #[test]
+    fn what_can_change_does_and_what_cannot_says_so() {
+        let current = settings(&["-w", "2", "-p", "5000", "--max-body-size", "1", "--timeout", "5"]);
+        let new = settings(&["-w", "4", "-p", "5001", "--max-body-size", "2", "--timeout", "5"]);
+        let (merged, changes) = merge(&current, new);
+        assert_eq!(merged.listen, current.listen);
+        assert_eq!((merged.processes.workers, merged.http.max_body_size), (4, 2));
+        assert_eq!(
+            changes,
+            [
+                "command line: port is 5001 (was 5000) now, which needs a restart of the server",
+                "command line: workers is 4 (was 2) now, which takes effect with this reload",
+                "command line: max_body_size is 2 (was 1) now, which takes effect with this reload",
+            ]
+        );
+        let port = merged.effective.iter().find(|option| option.key == "port").unwrap();
+        assert_eq!(port.values, ["5000"], "what is shown is what is in effect");
+    }
+
+    #[test]
+    fn a_server_does_not_change_its_kind() {
+        let (merged, changes) = merge(&settings(&["-w", "2"]), settings(&["-w", "1"]));
+        assert_eq!(merged.processes.workers, 2);
+        assert_eq!(changes, ["command line: workers is 1 (was 2) now, which needs a restart of the server"]);
+    }
+
+    #[test]
+    fn every_option_that_needs_a_restart_exists() {
+        let known = settings(&[]).effective;
+        for key in NEEDS_RESTART {
+            assert!(known.iter().any(|option| option.key == key), "{key}");
+        }
+    }
+}
