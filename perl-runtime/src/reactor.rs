@@ -169,6 +169,20 @@ impl Reactor {
         }
     }
 
+    /// In a child that the application has forked: nothing here is the child's. It must not touch the epoll set it shares
+    /// with its parent, nor run the parent's callbacks when it waits for something of its own. The callbacks are leaked:
+    /// this is called from inside fork(2), where no destructor of Perl's may run.
+    pub(crate) fn abandon(&self) {
+        if let Ok(mut epoll) = self.epoll.try_borrow_mut() {
+            *epoll = None;
+        }
+        abandoned(&self.watches);
+        abandoned(&self.always);
+        abandoned(&self.timers);
+        abandoned(&self.deadlines);
+        abandoned(&self.later);
+    }
+
     /// A second descriptor of the epoll set, for the runtime to watch; `None` while nothing was ever watched.
     pub(crate) fn descriptor(&self) -> Option<std::io::Result<OwnedFd>> {
         use std::os::fd::{AsFd, BorrowedFd};
@@ -250,5 +264,11 @@ impl Reactor {
     /// Takes the deferred calls; those made while they run belong to the next turn (BIND-2).
     pub(crate) fn deferred(&self) -> VecDeque<Scalar> {
         std::mem::take(&mut self.later.borrow_mut())
+    }
+}
+
+fn abandoned<T: Default>(cell: &RefCell<T>) {
+    if let Ok(mut contents) = cell.try_borrow_mut() {
+        std::mem::forget(std::mem::take(&mut *contents));
     }
 }

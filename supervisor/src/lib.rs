@@ -4,7 +4,7 @@
 //! the background, and then either serves in the same process ([`single`]) or becomes the [`master`]. The master
 //! starts a [`mold`], which loads the application and forks [`worker`]s on request. They talk in typed [`messages`]
 //! over a [`channel`]; the master keeps its books in a [`roster`], and [`policy`], a pure function of the roster, says
-//! what to do next. What all processes see is the [`scoreboard`]; what the user sees of it comes through [`control`].
+//! what to do next. Workers share the [`store`]. What all processes see is the [`scoreboard`]; what the user sees of it comes through [`control`].
 //!
 //! `unsafe` is allowed in [`process`] alone.
 #![deny(unsafe_code)]
@@ -52,6 +52,7 @@ pub mod settings;
 pub mod signals;
 pub mod single;
 pub mod sockets;
+pub mod store;
 pub mod systemd;
 pub mod upgrade;
 pub mod usage;

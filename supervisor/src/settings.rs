@@ -15,7 +15,7 @@ use pagi_server_core::websocket::extension::DeflateOptions;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::cli::{self, Http2Options, HttpOptions, Lifespan, ProcessOptions, ServiceOptions};
+use crate::cli::{self, Http2Options, HttpOptions, Lifespan, ProcessOptions, ServiceOptions, StoreOptions};
 use crate::config::origin::{Effective, Origin};
 use crate::log::Level;
 use crate::policy::Limits;
@@ -43,6 +43,8 @@ pub struct Settings {
     pub http: HttpOptions,
     /// HTTP/2.
     pub http2: Http2Options,
+    /// Limits of what workers share.
+    pub store: StoreOptions,
     /// Mount point.
     pub root_path: String,
     /// Lifespan handling.
@@ -223,6 +225,7 @@ fn check(parsed: cli::Parsed, directory: PathBuf, default_mode: &str) -> Result<
         processes: options.processes,
         http: options.http,
         http2: options.http2,
+        store: options.store,
         root_path: options.app.root_path,
         lifespan: options.app.lifespan,
         startup_timeout: options.app.lifespan_startup_timeout,

@@ -24,7 +24,7 @@ use crate::signals::{self, Request, Signals};
 use crate::sockets::{Sockets, descriptor};
 use crate::systemd::Watchdog;
 use crate::worker::startup_reason;
-use crate::{exit, log, mold};
+use crate::{exit, log, mold, store};
 
 mod place;
 
@@ -64,6 +64,7 @@ fn serve(
     lineage: Lineage,
 ) -> Result<WorkerExit, String> {
     let starting = |what: &str, error| format!("Error starting server: {what}: {error}");
+    store::keep_in_process(&settings.store);
     let (interpreter, application) = mold::load(settings)?;
     // While its file runs, `$0` and with it the short name are the application's.
     let _ = nix::sys::prctl::set_name(c"pagi-server");

@@ -4,6 +4,9 @@ use warnings;
 
 our $VERSION = '0.001';
 
+# True while the application is loaded: what is made now may be shared by all workers that are forked later.
+our $LOADING = 0;
+
 use Scalar::Util ();
 
 # Called once by the server, right after Perl has started and before any application code is compiled (FIO-1).

@@ -272,6 +272,8 @@ sub use { return shift->enable(@_) }
 
 sub enable_session {
     my ($self, %options) = @_;
+    require PAGI::Middleware::Session::Store::Shared;
+    $options{store} ||= PAGI::Middleware::Session::Store::Shared->new(max_idle => $options{expire} || 3600);
     return $self->enable(Session => %options);
 }
 
@@ -688,7 +690,8 @@ PAGI middleware around the whole application, the first outermost; see L<PAGI::M
 
     $app->enable_session(secret => $secret, store => $store);
 
-Sessions for C<< $c->session >>. Options and stores in L<PAGI::Middleware::Session>.
+Sessions for C<< $c->session >>. Options and stores in L<PAGI::Middleware::Session>; the store is
+L<PAGI::Middleware::Session::Store::Shared> unless another is given, so all workers see the same sessions.
 
 =head2 error, get_error_handler, not_found
 

@@ -45,7 +45,10 @@ extern "C" fn pagi_rs_handles_freed(call: usize) {
 /// This is the child of a fork in application code: it must not keep the parent's clients and listeners open.
 #[unsafe(no_mangle)]
 extern "C" fn pagi_rs_forked() {
-    worker::with(|worker| worker.close_descriptors());
+    worker::with(|worker| {
+        worker.close_descriptors();
+        native::reactor().abandon();
+    });
 }
 
 /// A function of `PAGI::Native`.

@@ -40,7 +40,7 @@ each_backend(app($login), sub ($client, $backend) {
     is $client->get('/members/home')->location, '/login', 'guarded';
     is $client->post('/login', form => { user => 'Ann' })->location, '/members/home', 'logged in';
     is $client->get('/members/home')->text, 'Welcome, Ann', 'welcome';
-});
+}, server_args => [ '--workers', 4 ]);
 
 each_backend(app($chat), sub ($client, $backend) {
     my $wait = $backend eq 'server' ? 5 : undef;
@@ -51,7 +51,7 @@ each_backend(app($chat), sub ($client, $backend) {
     is $bob->receive_text($wait), 'hi', 'heard';
     $ann->close;
     is $bob->receive_text($wait), 'Somebody left', 'farewell';
-});
+}, server_args => [ '--workers', 4 ]);
 
 my $where = tempdir(CLEANUP => 1);
 for my $pair ([ 'app.pl' => $chat ], [ 'chat.t' => $test ]) {

@@ -19,6 +19,7 @@ mod listening;
 mod logs;
 mod processes;
 mod service;
+mod store;
 pub mod value;
 
 pub use application::{AppOptions, Lifespan};
@@ -28,6 +29,7 @@ pub use listening::ListenOptions;
 pub use logs::LogOptions;
 pub use processes::ProcessOptions;
 pub use service::ServiceOptions;
+pub use store::StoreOptions;
 
 /// What `--version` prints after the program's name; the first number is that of the PAGI specification.
 const VERSION: &str = concat!("(PAGI 0.002007, PAGI::Server ", env!("CARGO_PKG_VERSION"), ")");
@@ -90,6 +92,9 @@ pub struct CommandLine {
     /// HTTP/2.
     #[command(flatten)]
     pub http2: Http2Options,
+    /// The shared store.
+    #[command(flatten)]
+    pub store: StoreOptions,
     /// Logs.
     #[command(flatten)]
     pub logs: LogOptions,

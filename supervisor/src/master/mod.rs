@@ -30,6 +30,7 @@ use crate::server::{Lineage, Management};
 use crate::settings::Settings;
 use crate::signals::{self, Request, Signals};
 use crate::sockets::Sockets;
+use crate::store::Store;
 use crate::systemd::{self, Bulletin, Watchdog};
 use crate::upgrade::{Attempt, Heir};
 use crate::{channel, children, exit, log, memory, queues};
@@ -82,10 +83,14 @@ fn start(
     signals::install_stop()?;
     signals::install_children()?;
     let kept_signals = signals::keep()?;
+    // As the user the server runs as: only that user may connect.
+    let store = Store::open(&settings.store)
+        .map_err(|error| io::Error::other(format!("Cannot open the store that workers share: {error}")))?;
     let scoreboard = Scoreboard::create(SLOTS)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
         let (notices, inbox) = mpsc::unbounded_channel();
+        store.start()?;
         let about = About {
             listening: sockets.addresses().map(ToString::to_string).collect(),
             gone: Totals::default(),

@@ -20,6 +20,9 @@ sub _init {
     $self->{secret} = $config->{secret} or die "Session middleware requires 'secret' option\n";
     utf8::encode($self->{secret}) if $self->{secret} =~ /[^\x00-\xff]/;
     $self->{expire} = $config->{expire} // 3600;
+    # Reading alone saves a session this rarely, so it may expire by so much earlier: a write per request would be the
+    # greater evil.
+    $self->{slide} = int($self->{expire} / 60);
     $self->{state}  = $config->{state} // PAGI::Middleware::Session::State::Cookie->new(
         cookie_name => $config->{cookie_name} // 'pagi_session',
         expire      => $self->{expire},
@@ -48,21 +51,22 @@ sub wrap {
 async sub _full_cycle {
     my ($self, $app, $scope, $receive, $send) = @_;
     my $session = await $self->_stored($scope);
-    my $snapshot;
+    my $now = time;
+    my ($snapshot, $must_slide);
     if ($session) {
-        $session->{_last_access} = time;
+        $must_slide = $now - _seen($session) >= $self->{slide};
+        $session->{_last_access} = $now;
         $snapshot = $JSON->encode($session);
     }
     else {
         # Session fixation: an id the store does not know is never taken over.
-        my $now = time;
         $session = { _id => $self->_new_id, _created => $now, _last_access => $now };
     }
 
     my $saving = async sub {
         my ($event) = @_;
         my @headers = @{ $event->{headers} || [] };
-        await $self->_save($scope, $session, $snapshot, \@headers);
+        await $self->_save($scope, $session, $snapshot, $must_slide, \@headers);
         return await $send->({ %$event, headers => \@headers });
     };
     return await $app->(
@@ -78,7 +82,7 @@ async sub _full_cycle {
 }
 
 async sub _save {
-    my ($self, $scope, $session, $snapshot, $headers) = @_;
+    my ($self, $scope, $session, $snapshot, $must_slide, $headers) = @_;
     my ($state, $store) = @$self{qw(state store)};
 
     if ($session->{_destroyed}) {
@@ -98,8 +102,10 @@ async sub _save {
     }
 
     my $changed = !defined $snapshot || $JSON->encode($session) ne $snapshot;
+    return unless $changed || $must_slide;
     my $transport = await _settled($store->set($session->{_id}, $session));
-    $state->inject($headers, $transport, $options) if $changed;
+    # A session that travels in the cookie has slid only when the client has it.
+    $state->inject($headers, $transport, $options) if $changed || $transport ne $session->{_id};
     return;
 }
 
@@ -120,10 +126,11 @@ async sub _stored {
     return unless defined $id && length $id;
     my $session = await _settled($self->{store}->get($id));
     return unless ref $session eq 'HASH';
-    my $seen = $session->{_last_access} // $session->{_created} // 0;
-    return unless time - $seen <= $self->{expire};
+    return unless time - _seen($session) <= $self->{expire};
     return $session;
 }
+
+sub _seen { my ($session) = @_; return $session->{_last_access} // $session->{_created} // 0 }
 
 # Stores may be plain classes that answer directly.
 sub _settled {
@@ -178,8 +185,8 @@ seconds), C<_regenerated>, C<_destroyed>. Values must be what JSON can hold.
 
 =item *
 
-A new session, and one whose content changed, puts its id into the response (again). Reading alone
-does not.
+A new session, and one whose content changed, is saved and puts its id into the response (again). Reading
+alone does not; now and then it saves the session so that it does not expire.
 
 =item *
 
@@ -213,8 +220,8 @@ Required. Goes into the ids besides random bytes.
 
 =item expire
 
-Seconds a session may be idle, default 3600. With L<PAGI::Middleware::Session::Store::Cookie> the time
-counts from the last change, because reading does not send a new cookie.
+Seconds a session may be idle, default 3600. A request that changes nothing saves the session only if the last time
+it was saved is more than a sixtieth of this ago.
 
 =item state
 
@@ -240,8 +247,9 @@ replaces all of that. C<Secure> is added by itself when the request came over ht
 =head1 WHICH STORE
 
     deployment                                store
-    tests, development, one process           Session::Store::Memory (lost on restart)
-    several workers on one machine            Session::Store::File
+    tests, development, one process           Session::Store::Memory (lost on restart and reload)
+    several workers of one server             Session::Store::Shared (lost on restart, survives reload)
+    the same, and sessions survive a restart  Session::Store::File
     several machines, small sessions          Session::Store::Cookie (no server side state)
     several machines, larger sessions or      a store of your own over a database or Redis:
       server-side logout                        get, set and delete, see Session::Store

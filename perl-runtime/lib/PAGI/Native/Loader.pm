@@ -10,6 +10,7 @@ use Scalar::Util ();
 # Takes a list of option => value pairs, with include, module and argument repeatable, and returns the application's
 # code reference. Every failure is an exception whose text is what the operator reads (reference-server 4.5, RUN-7).
 sub load {
+    local $PAGI::Native::LOADING = 1;
     my %option = (include => [], module => [], argument => []);
     while (my ($name, $value) = splice @_, 0, 2) {
         if (ref $option{$name}) { push @{$option{$name}}, $value }

@@ -6,7 +6,7 @@ use warnings;
 use Carp qw(croak);
 use Future;
 use PAGI::Simple::Callback;
-use PAGI::Simple::PubSub::Local;
+use PAGI::Simple::PubSub::Shared;
 use Scalar::Util qw(refaddr);
 
 my $INSTANCE;
@@ -18,7 +18,7 @@ sub new {
     my ($class, %options) = @_;
     my $self = bless {
         channels => {},    # name => { address of a callback => callback }
-        backend  => $options{backend} || PAGI::Simple::PubSub::Local->new,
+        backend  => $options{backend} || PAGI::Simple::PubSub::Shared->new,
         running  => {},    # Futures of callbacks, which nobody else holds
     }, $class;
     $self->{backend}->attach($self);
@@ -28,20 +28,19 @@ sub new {
 sub subscribe {
     my ($self, $channel, $callback) = @_;
     croak 'subscribe takes ($channel, $coderef)' unless defined $channel && ref $callback eq 'CODE';
-    my $known = $self->{channels}{$channel};
-    $self->{channels}{$channel}{ refaddr $callback } = $callback;
-    $self->{backend}->join($channel) unless $known;
+    my $members = $self->{channels}{$channel} ||= {};
+    my $known = keys %$members;
+    $members->{ refaddr $callback } = $callback;
+    $self->{backend}->listeners($channel, scalar keys %$members) if keys %$members != $known;
     return $self;
 }
 
 sub unsubscribe {
     my ($self, $channel, $callback) = @_;
     my $members = $self->{channels}{$channel} or return $self;
-    delete $members->{ refaddr $callback };
-    if (!%$members) {
-        delete $self->{channels}{$channel};
-        $self->{backend}->leave($channel);
-    }
+    delete $members->{ refaddr $callback } or return $self;
+    delete $self->{channels}{$channel} unless %$members;
+    $self->{backend}->listeners($channel, scalar keys %$members);
     return $self;
 }
 
@@ -55,7 +54,7 @@ sub unsubscribe_all {
 sub publish {
     my ($self, $channel, $message, %options) = @_;
     my $count = $self->deliver($channel, $message, %options);
-    $self->_retain($self->{backend}->publish($channel, $message));
+    $self->_retain($self->{backend}->publish($channel, $message), 'Error in publishing to other workers');
     return $count;
 }
 
@@ -84,7 +83,7 @@ sub deliver {
 }
 
 sub _retain {
-    my ($self, $future) = @_;
+    my ($self, $future, $what) = @_;
     return unless PAGI::Simple::Callback::is_future($future) && !$future->is_done;
     my $running = $self->{running};
     my $address = refaddr $future;
@@ -92,7 +91,7 @@ sub _retain {
     $future->on_ready(sub {
         my ($done) = @_;
         delete $running->{$address};
-        warn 'Error in pubsub callback: ' . $done->failure . "\n" if $done->is_failed;
+        warn +($what || 'Error in pubsub callback') . ': ' . $done->failure . "\n" if $done->is_failed;
     });
     return;
 }
@@ -127,10 +126,12 @@ PAGI::Simple::PubSub - messages to everybody on a channel
 
 =head1 DESCRIPTION
 
-C<< $app->pubsub >>, the rooms of WebSockets and the channels of event streams are one namespace on the bus of the process. Channel names are any
-strings. Messages are any data; they have no history, and there is no order among subscribers.
+C<< $app->pubsub >>, the rooms of WebSockets and the channels of event streams are one namespace, on one bus of all workers of
+a server. Channel names are any strings. Messages are plain data (what JSON can carry) to reach other workers, and anything within the process; they have no
+history, and there is no order among subscribers. What one process publishes arrives in the order in which it was published.
 
-How messages reach other processes is the matter of the backend (L<PAGI::Simple::PubSub::Local>, which keeps them in the process).
+How messages reach other processes is the matter of the backend: L<PAGI::Simple::PubSub::Shared>, or L<PAGI::Simple::PubSub::Local>, which
+keeps them in the process.
 
 =head1 METHODS
 

@@ -92,6 +92,37 @@ subtest 'changes' => sub {
     is([ $none, $scope->{'pagi.session'}{n}, $scope->{'pagi.session'}{deep} ], [ undef, 1, { er => 2 } ], 'reading does not; all came back');
 };
 
+# What reading costs: a store that counts.
+package CountingStore {
+    sub new ($class) { return bless { kept => {}, saved => 0 }, $class }
+    sub get ($self, $id) { return defined $self->{kept}{$id} ? { %{ $self->{kept}{$id} } } : undef }
+    sub set ($self, $id, $data) { $self->{saved}++; $self->{kept}{$id} = {%$data}; return $id }
+    sub delete ($self, $id) { delete $self->{kept}{$id}; return 1 }
+}
+
+subtest 'saving' => sub {
+    my $store = CountingStore->new;
+    my $mw = $M->new(secret => 's', expire => 600, store => $store);
+    my $id = (visit($mw, undef))[1];
+    is($store->{saved}, 1, 'a new session is saved');
+    visit($mw, $id) for 1 .. 5;
+    is($store->{saved}, 1, 'reading saves nothing');
+    visit($mw, $id, sub ($s) { $s->{'pagi.session'}{n} = 1 });
+    is($store->{saved}, 2, 'a change does');
+    $store->{kept}{$id}{_last_access} -= 11;
+    is((visit($mw, $id))[1], undef, 'after a sixtieth of its life reading saves it, without a cookie');
+    is([ $store->{saved}, $store->{kept}{$id}{_last_access} >= time - 5 ], [ 3, T() ], 'so it does not expire');
+
+    my $blobs = PAGI::Middleware::Session::Store::Cookie->new(secret => 'k');
+    my $in_cookie = $M->new(secret => 's', expire => 600, store => $blobs);
+    my $blob = (visit($in_cookie, undef, sub ($s) { $s->{'pagi.session'}{user} = 'jane' }))[1];
+    is((visit($in_cookie, $blob))[1], undef, 'a session inside the cookie: the same');
+    my $aged = $blobs->get($blob)->get;
+    $aged->{_last_access} -= 11;
+    my $slid = (visit($in_cookie, $blobs->set(x => $aged)->get))[1];
+    is($blobs->get($slid)->get->{user}, 'jane', 'but it is sent again when it must slide');
+};
+
 subtest 'destroy' => sub {
     $Memory->clear_all;
     my $mw = $M->new(secret => 's');

@@ -10,6 +10,8 @@ use PAGI::Middleware::Session::Store;
 use PAGI::Middleware::Session::Store::Cookie;
 use PAGI::Middleware::Session::Store::File;
 use PAGI::Middleware::Session::Store::Memory;
+use PAGI::Middleware::Session::Store::Shared;
+use PAGI::Shared;
 
 my $S = 'PAGI::Middleware::Session::Store';
 
@@ -53,6 +55,32 @@ subtest 'Memory' => sub {
     ok(defined $full->get(50)->get && !defined $full->get(1)->get, 'the longest unused go first');
     like(dies { $M->new(max_idle => 'x') }, qr/'max_idle' must be a number above 0/, 'checked');
     $M->clear_all;
+};
+
+subtest 'Shared' => sub {
+    my $C = "${S}::Shared";
+    my $shared = PAGI::Shared->new(place => 'memory:;entries=100;bytes=100000;item=1000');
+    my $store = $C->new(shared => $shared);
+    isa_ok($_, 'Future') for $store->get('x'), $store->set('x', {}), $store->delete('x');
+    is([ map { $_->get } $store->get('none'), $store->get(undef) ], [ undef, undef ], 'missing');
+    my $data = { _id => 'a', text => "\x{263a}", deep => [1] };
+    is($store->set(a => $data)->get, 'a', 'set resolves to the id');
+    is($C->new(shared => $shared)->get('a')->get, $data, 'another process would see it');
+    ref_is_not($store->get('a')->get, $store->get('a')->get, 'everybody gets a copy');
+    is($C->new(shared => $shared, prefix => 'other:')->get('a')->get, undef, 'prefix keeps applications apart');
+    is([ $store->delete('a')->get, $store->delete('a')->get, $store->get('a')->get ], [ 1, 1, undef ], 'delete resolves to 1');
+    is($store->set("\x{263a}" => { n => 1 })->get, "\x{263a}", 'any id is only a key');
+    is($store->get("\x{263a}")->get, { n => 1 }, 'and finds its session');
+    is([ map { $_->get } $store->get('x' x 2000), $store->delete('x' x 2000) ], [ undef, 1 ], 'a hostile id is no session');
+    like($store->set('x' x 2000 => {})->failure, qr/cannot save a session: its id is too long/, 'nor becomes one');
+    $shared->set('session:bad' => '{"half', 60);
+    is($store->get('bad')->get, undef, 'damaged data is no session');
+    like($store->set(a => { code => sub { } })->failure, qr/Store::Shared cannot save a session: /, 'what JSON cannot hold fails');
+    like($store->set(a => { x => 'y' x 1000 })->failure, qr/--store-item-bytes 1000/, 'so does what is too large');
+    $C->new(shared => $shared, max_idle => 1)->set(short => { n => 1 })->get;
+    select undef, undef, undef, 1.1;
+    is($store->get('short')->get, undef, 'max_idle');
+    like(dies { $C->new(max_idle => 0) }, qr/'max_idle' must be a number of seconds above 0/, 'checked');
 };
 
 subtest 'File' => sub {

@@ -9,10 +9,9 @@ use Future;
 
 sub new { return bless {}, $_[0] }
 
-sub attach  { return }
-sub join    { return }
-sub leave   { return }
-sub publish { return Future->done(0) }
+sub attach    { return }
+sub listeners { return }
+sub publish   { return Future->done(0) }
 
 1;
 
@@ -35,7 +34,7 @@ PAGI::Simple::PubSub::Local - the message bus stays in this process
 
 =head1 DESCRIPTION
 
-The backend of L<PAGI::Simple::PubSub> by default, and the interface of any other: an object that carries messages to B<other> processes. The bus itself
+The simplest backend of L<PAGI::Simple::PubSub>, and the interface of any other: an object that carries messages to B<other> processes. The bus itself
 serves the subscribers of its process.
 
 =head1 METHODS
@@ -50,11 +49,11 @@ No options.
 
 Called once. For every message from another process the backend calls C<< $bus->deliver($channel, $message) >>.
 
-=head2 join, leave
+=head2 listeners
 
-    $backend->join($channel);
+    $backend->listeners($channel, $count);
 
-The first subscriber of this process came, the last one left.
+So many subscribers of this process the channel has now; 0 when the last one left.
 
 =head2 publish
 

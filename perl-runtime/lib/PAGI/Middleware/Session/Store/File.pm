@@ -140,7 +140,7 @@ Resolves to 1.
 
 =head2 prune($max_idle)
 
-Removes the files of sessions not saved for C<$max_idle> seconds (every request saves its session) and
+Removes the files of sessions not saved for C<$max_idle> seconds (a session in use is saved at least every sixtieth of its C<expire>) and
 returns their number. Nothing is removed unless you call this.
 
 =head1 ERRORS

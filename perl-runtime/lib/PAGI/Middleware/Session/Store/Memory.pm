@@ -98,7 +98,7 @@ PAGI::Middleware::Session::Store::Memory - sessions in the memory of one process
 
 One hash per process, shared by all objects of this class. For development, tests and servers with a
 single worker: with several workers each has sessions of its own, and all are lost on restart or
-reload. Use L<PAGI::Middleware::Session::Store::File> or another store there.
+reload. Use L<PAGI::Middleware::Session::Store::Shared> or another store there.
 
 The very reference given to C<set> is kept, so later changes to it are seen by later requests.
 
