@@ -52,6 +52,8 @@ class Client:
         self.ended = set()
         self.resets = {}
         self.goaways = []
+        self.raw = set()
+        self.received = b""
         self.closed = False
         self.pings = 0
         self.flush()
@@ -107,7 +109,9 @@ class Client:
         self.flush()
 
     def frame(self, kind, flags=0, stream=0, payload=b""):
-        """One raw frame."""
+        """One raw frame; one that opens a stream makes it a raw one."""
+        if kind == 1 and stream not in self.h2.streams:
+            self.raw.add(stream)
         self.send(frame(kind, flags, stream, payload))
 
     # ---- receiving
@@ -124,10 +128,34 @@ class Client:
         if not data:
             self.closed = True
             raise Gone()
-        for event in self.h2.receive_data(data):
-            self.take(event)
+        self.received += data
+        while len(self.received) >= 9:
+            length = int.from_bytes(self.received[:3], "big")
+            if len(self.received) < 9 + length:
+                break
+            whole, self.received = self.received[: 9 + length], self.received[9 + length :]
+            kind, flags, stream = struct.unpack(">BBI", whole[3:9])
+            self.arrived(whole, kind, flags, stream, whole[9:])
         self.flush()
         return True
+
+    def arrived(self, whole, kind, flags, stream, payload):
+        """One frame. The library takes GOAWAY for the end of everything, and knows nothing of raw streams."""
+        if kind == 7:
+            last, code = struct.unpack(">II", payload[:8])
+            self.goaways.append((code, last))
+        elif stream in self.raw and kind in (0, 1, 3):
+            if kind == 0:
+                self.bodies[stream] = self.bodies.get(stream, b"") + payload
+            elif kind == 1:
+                self.headers[stream] = [(str(n, "latin-1"), str(v, "latin-1")) for n, v in self.h2.decoder.decode(payload, raw=True)]
+            else:
+                self.resets[stream] = int.from_bytes(payload, "big")
+            if kind < 3 and flags & 1:
+                self.ended.add(stream)
+        else:
+            for event in self.h2.receive_data(whole):
+                self.take(event)
 
     def take(self, event):
         stream = getattr(event, "stream_id", None)
@@ -143,8 +171,6 @@ class Client:
             self.ended.add(stream)
         elif isinstance(event, h2.events.StreamReset):
             self.resets[stream] = event.error_code
-        elif isinstance(event, h2.events.ConnectionTerminated):
-            self.goaways.append((event.error_code, event.last_stream_id))
         elif isinstance(event, h2.events.PingAckReceived):
             self.pings += 1
 
@@ -236,6 +262,23 @@ def websocket_frame(opcode, payload, first=0x80):
     assert len(payload) < 65536
     length = bytes([0x80 | len(payload)]) if len(payload) < 126 else b"\xfe" + struct.pack(">H", len(payload))
     return bytes([first | opcode]) + length + bytes(4) + payload
+
+
+def websocket_frames(data):
+    """The frames in what a server has sent: opcode with its flags, and payload."""
+    frames = []
+    while data:
+        first, length = data[0], data[1] & 0x7F
+        start = 2
+        if length >= 126:
+            size = 2 if length == 126 else 8
+            length = int.from_bytes(data[2 : 2 + size], "big")
+            start += size
+        if len(data) < start + length:
+            break
+        frames.append((first, data[start : start + length]))
+        data = data[start + length :]
+    return frames
 
 
 def others_are_served():

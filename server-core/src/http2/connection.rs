@@ -27,6 +27,9 @@ const GOAWAY_GRACE: Duration = Duration::from_secs(2);
 /// DATA that one stream may have waiting in the crate. The rest waits in the exchange, where it is counted (FLOW-3).
 const SEND_BUFFER: usize = 64 * 1024;
 
+/// Streams that may be reset between two of our looks, however low the rate limit is.
+const LEAST_RESETS: u32 = 20;
+
 /// Serves one connection until it closes. `received` was read already, the preface included.
 pub(crate) async fn serve<T: Transport>(io: T, received: BytesMut, peer: Rc<Peer>, worker: Rc<Worker>) {
     Stats::add(&worker.stats.http2_connections, 1);
@@ -66,6 +69,8 @@ fn builder(options: &Http2Options) -> Builder {
         .max_frame_size(options.max_frame_size)
         .max_header_list_size(options.max_header_list_size)
         .max_send_buffer_size(SEND_BUFFER)
+        // Streams that are reset before we have seen them; how many of those are too many, the rate says.
+        .max_pending_accept_reset_streams(options.rst_rate_limit.burst.max(LEAST_RESETS) as usize)
         .max_local_error_reset_streams(Some(options.max_stream_errors));
     if options.enable_connect_protocol {
         builder.enable_connect_protocol();

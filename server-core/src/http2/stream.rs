@@ -31,6 +31,10 @@ pub(super) async fn serve(
     worker: Rc<Worker>,
     link: Rc<Link>,
 ) {
+    // No application is called for a request that was withdrawn at once.
+    if poll_fn(|cx| Poll::Ready(respond.poll_reset(cx).is_ready())).await {
+        return;
+    }
     let (parts, body) = request.into_parts();
     let bodiless = body.is_end_stream();
     let head = match request::head(&parts, bodiless, &worker.config) {
