@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from . import sample
 from .answer import Exchange
+from .http2 import HTTP1
 from .server import Server
 from .spread import Spread, ratios
 from .table import Table, mib, number
@@ -20,9 +21,13 @@ class Comparison:
     unit: str = "request"  # what the load generator counts
     chunks: int = 0  # parts of one answer, for a cost per part
     latency_matters: bool = False  # adds a ratio of p50
+    protocol: str = HTTP1
 
     def applications(self):
         return [self.application]
+
+    def takes(self, contender):
+        return self.protocol in contender.speaks
 
     def run(self, contenders, settings, say):
         """Runs and returns (Markdown, whether every server has a usable round)."""
@@ -35,7 +40,7 @@ class Comparison:
             # machine meets every one of them; without load they cost nothing.
             servers = [
                 stack.enter_context(
-                    Server(contender, self.application, 1, settings.cores.server)
+                    Server(contender, self.application, 1, settings.cores.server, self.protocol)
                 )
                 for contender in contenders
             ]

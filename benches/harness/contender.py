@@ -10,6 +10,9 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
+from .http2 import H2, H2C, HTTP1
+from .trouble import Trouble
+
 APPS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "apps")
 UNLIMITED = "1000000000"
 HOST = "127.0.0.1"
@@ -26,6 +29,7 @@ class Contender:
     packages: str = ""  # where Debian has it
     silent_close: bool = False  # ends each connection after one answer, without announcing it
     unfit: tuple = ()  # applications it has a file for and cannot run
+    speaks: tuple = (HTTP1,)
 
     def application(self, name):
         return os.path.join(APPS, name + self.suffix)
@@ -45,7 +49,7 @@ class Contender:
                 return f"{self.name}: Perl module {module} does not load (Debian: {self.packages})"
         return ""
 
-    def command(self, application, port, workers, directory):
+    def command(self, application, port, workers, directory, protocol=HTTP1):
         raise NotImplementedError
 
     def connections(self, wanted, workers):
@@ -59,15 +63,19 @@ class Ours(Contender):
             return f"{self.name}: {self.program} is not an executable file"
         return ""
 
-    def command(self, application, port, workers, directory):
+    def command(self, application, port, workers, directory, protocol=HTTP1):
+        how = ["--http2", "--h2-max-requests", "0"] if protocol == H2C else []
+        if protocol == H2:
+            certificate, key = _certificate(directory)
+            how = ["--ssl-cert", certificate, "--ssl-key", key, "--h2-max-requests", "0"]
         return [
             self.program, "--workers", str(workers), "--no-access-log",
-            "--port", str(port), application,
+            "--port", str(port), *how, application,
         ]
 
 
 class Starman(Contender):
-    def command(self, application, port, workers, directory):
+    def command(self, application, port, workers, directory, protocol=HTTP1):
         return [
             self.program, "--listen", f"{HOST}:{port}", "--workers", str(workers),
             "--preload-app", "--max-requests", UNLIMITED, "--env", "deployment", application,
@@ -80,10 +88,16 @@ class Starman(Contender):
 
 
 class Nginx(Contender):
-    def command(self, application, port, workers, directory):
+    def command(self, application, port, workers, directory, protocol=HTTP1):
         with open(application, encoding="utf-8") as file:
             text = file.read()
-        for name, value in {"PORT": port, "WORKERS": workers, "DIRECTORY": directory}.items():
+        values = {"PORT": port, "WORKERS": workers, "DIRECTORY": directory, "LISTEN": "", "TLS": ""}
+        if protocol == H2C:
+            values["LISTEN"] = "http2"
+        if protocol == H2:
+            certificate, key = _certificate(directory)
+            values |= {"LISTEN": "ssl http2", "TLS": f"ssl_certificate {certificate}; ssl_certificate_key {key};"}
+        for name, value in values.items():
             text = text.replace(f"@{name}@", str(value))
         path = os.path.join(directory, "nginx.conf")
         with open(path, "w", encoding="utf-8") as file:
@@ -94,7 +108,7 @@ class Nginx(Contender):
 class Mojo(Contender):
     """Mojolicious::Lite under its own servers; prefork is hypnotoad without hot deployment."""
 
-    def command(self, application, port, workers, directory):
+    def command(self, application, port, workers, directory, protocol=HTTP1):
         if workers == 1:
             how = ["daemon"]
         else:
@@ -108,13 +122,39 @@ class Mojo(Contender):
         ]
 
 
+class Hypercorn(Contender):
+    def command(self, application, port, workers, directory, protocol=HTTP1):
+        how = []
+        if protocol == H2:
+            certificate, key = _certificate(directory)
+            how = ["--certfile", certificate, "--keyfile", key]
+        return [
+            self.program, "--bind", f"{HOST}:{port}", "--workers", str(workers), "--worker-class", "asyncio",
+            "--log-level", "error", *how, f"{application}:app",
+        ]
+
+
 class Feersum(Contender):
-    def command(self, application, port, workers, directory):
+    def command(self, application, port, workers, directory, protocol=HTTP1):
         fork = [] if workers == 1 else [f"--pre-fork={workers}"]
         return [
             self.program, "-s", "Feersum", "-E", "deployment",
             "--listen", f"{HOST}:{port}", *fork, application,
         ]
+
+
+def _certificate(directory):
+    """A self-signed certificate for this run; TLS costs the same with any."""
+    certificate, key = os.path.join(directory, "cert.pem"), os.path.join(directory, "key.pem")
+    made = subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+        capture_output=True, check=False, text=True,
+    )
+    if made.returncode != 0:
+        raise Trouble(f"openssl made no certificate:\n{made.stderr.strip()}")
+    return certificate, key
 
 
 def _under_starman(name, suffix, *modules, packages):
@@ -136,7 +176,8 @@ PEERS = {
         _under_starman("starman-bare", ".bare.psgi", packages="libplack-perl"),
         _under_starman("dancer2", ".dancer2.psgi", "Dancer2", packages="libdancer2-perl"),
         Mojo("mojo", ".mojo.pl", "perl", ("Mojolicious",), "libmojolicious-perl"),
-        Nginx("nginx", ".nginx.conf", "nginx", (), "nginx-light"),
+        Nginx("nginx", ".nginx.conf", "nginx", (), "nginx-light", speaks=(HTTP1, H2C, H2)),
+        Hypercorn("hypercorn", "_asgi.py", "hypercorn", (), "none; hypercorn from PyPI on the PATH", speaks=(H2C, H2)),
     )
 }
 
@@ -144,4 +185,5 @@ PEERS = {
 def ours(program):
     """Ours, and ours with the same work written against the protocol, where a scenario asks for it."""
     path = os.path.abspath(program)
-    return [Ours("ours", ".pl", path), Ours("ours-bare", ".bare.pl", path)]
+    every = (HTTP1, H2C, H2)
+    return [Ours("ours", ".pl", path, speaks=every), Ours("ours-bare", ".bare.pl", path, speaks=every)]

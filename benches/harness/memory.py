@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from . import sample
 from .answer import Exchange
+from .http2 import HTTP1
 from .server import Server
 from .spread import Spread, ratios
 from .table import Table, mib, number
@@ -32,6 +33,9 @@ class MemoryScenario:
     name: str
     summary: str
     exchange: Exchange
+
+    def takes(self, contender):
+        return HTTP1 in contender.speaks
 
     def applications(self):
         return [SMALL.application]

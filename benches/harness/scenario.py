@@ -4,6 +4,7 @@ say), which returns Markdown and whether every result could be used."""
 
 from .answer import Exchange, exactly, json_record, json_value
 from .comparison import Comparison
+from .http2 import H2C, Http2Exchange
 from .load import pattern
 from .memory import MemoryScenario
 from .soak import Soak
@@ -46,6 +47,15 @@ SCENARIOS = {
         Comparison("middleware", "2 KiB of HTML through ten middleware", "middleware", PAGE),
         Comparison("simple-hello", "hello as a PAGI::Simple route", "simple-hello", HELLO),
         Comparison("simple-json", "JSON in and out of a PAGI::Simple route", "simple-json", ORDER),
+        *(
+            Comparison(
+                f"{name}-{streams}", f"hello over HTTP/2 {over}, {streams} requests at a time on each of 8 connections",
+                "hello", Http2Exchange(protocol, streams, flaw=exactly(b"Hello, World!\n")),
+                connections=8, protocol=protocol,
+            )
+            for name, protocol, over in (("h2c", H2C, "without TLS"),)
+            for streams in (1, 32)
+        ),
         MemoryScenario("memory", "four workers after load, small and big application", HELLO),
         Soak(
             "soak", "memory over very many requests", "soak",

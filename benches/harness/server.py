@@ -9,6 +9,7 @@ import time
 
 from .contender import HOST
 from .cores import pin
+from .http2 import HTTP1
 from .process_tree import ProcessTree
 from .trouble import Trouble
 
@@ -19,11 +20,12 @@ STOP_LIMIT = 15  # seconds between SIGTERM and SIGKILL
 class Server:
     """Use it in a `with` statement: it runs inside and is gone after."""
 
-    def __init__(self, contender, application, workers, core):
+    def __init__(self, contender, application, workers, core, protocol=HTTP1):
         self.contender = contender
         self.application = application
         self.workers = workers
         self.core = core
+        self.protocol = protocol
         self.host = HOST
         self.port = None
         self.tree = None
@@ -41,7 +43,7 @@ class Server:
         self.port = _free_port()
         path = self.contender.application(self.application)
         self._process = subprocess.Popen(
-            self.contender.command(path, self.port, self.workers, self._directory.name),
+            self.contender.command(path, self.port, self.workers, self._directory.name, self.protocol),
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from . import sample
 from .answer import Exchange
+from .http2 import HTTP1
 from .server import Server
 from .table import Table, number
 from .trouble import Trouble
@@ -19,6 +20,9 @@ class Soak:
     summary: str
     application: str
     exchanges: tuple  # of (label, Exchange)
+
+    def takes(self, contender):
+        return HTTP1 in contender.speaks
 
     def applications(self):
         return [self.application]

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from harness import http2
 from harness.answer import Exchange
 from harness.load import Traffic
 from harness.process_tree import ProcessTree, Stat, parse_smaps_rollup
@@ -21,6 +23,30 @@ Requests/sec:  23148.26
 BENCH {"requests":1000,"microseconds":500000,"bytes":140000,"connect":1,"read":2,"write":3,\
 "timeout":4,"status":5,"examined":7,"wrong":6,"p50":126,"p99":361}
 """
+
+
+H2LOAD = """finished in 1.00s, 4466.88 req/s, 170.69KB/s
+requests: 2000 total, 2032 started, 2000 done, 1990 succeeded, 10 failed, 0 errored, 0 timeout
+status codes: 1990 2xx, 0 3xx, 4 4xx, 6 5xx
+traffic: 76.43KB (78260) total, 7.95KB (8138) headers (space savings 95.43%), 33.20KB (28000) data
+"""
+
+
+class H2Load(unittest.TestCase):
+    def test_counts(self):
+        traffic = http2.parse(H2LOAD, list(range(1, 201)), 1.0)
+        self.assertEqual(traffic, Traffic(2000, 1.0, 28000, 0, 0, 10, 2000, 0, 101, 199))
+
+    def test_output_without_summary_is_refused(self):
+        with self.assertRaisesRegex(Trouble, "could not connect"):
+            http2.parse("could not connect to host", [], 1)
+
+    def test_latencies_are_those_of_answers(self):
+        with tempfile.NamedTemporaryFile("w") as log:
+            log.write("1700000000000000\t200\t300\n1700000000000001\t200\t100\n1700000000000002\t-1\t5\n")
+            log.flush()
+            self.assertEqual(http2.latencies(log.name), [100, 300])
+        self.assertEqual(http2.latencies("/does/not/exist"), [])
 
 
 class Wrk(unittest.TestCase):

@@ -20,6 +20,10 @@ route '/big' => async sub ($scope, $receive, $send) {
     }
     await body($send, 'end');
 };
+route '/medium' => async sub ($scope, $receive, $send) {
+    await start($send, 200);
+    await body($send, 'x' x 1_000_000);
+};
 route '/wait' => async sub ($scope, $receive, $send) {
     note('waiting');
     my $reason = await $scope->{'pagi.connection'}->disconnect_future;
@@ -140,11 +144,10 @@ fn window_updates_that_responses_call_for_are_no_attack() {
     attack(
         &["--h2-control-rate-limit", "90/0"],
         r#"
-        client = Client(window=20_000)
-        for _ in range(3):
-            stream = client.request("/big")
-            client.wait(stream)
-            same(len(client.bodies[stream]), 10_000_003)
+        client = Client(window=4_000)
+        stream = client.request("/medium")
+        client.wait(stream)
+        same(len(client.bodies[stream]), 1_000_000)
         "#,
     );
 }
@@ -407,6 +410,33 @@ fn request_timeout_idle_timeout_silent_clients() {
         "#,
     );
     lab.assert_only_notes(&["waiting", "wait client_timeout"]);
+}
+
+#[test]
+fn max_connections_whom_there_is_no_room_for_is_told_so() {
+    attack(
+        &["--max-connections", "1"],
+        r#"
+        client = Client()
+        same(client.get("/ok"), (200, "ok"))
+        second = Client()
+        # NO_ERROR, and no stream was looked at.
+        same(second.until_gone(), [(0, 0)])
+        import http.client
+        plain = http.client.HTTPConnection("127.0.0.1", PORT, timeout=PATIENCE)
+        plain.request("GET", "/ok")
+        same(plain.getresponse().status, 503)
+        same(client.get("/ok"), (200, "ok"))
+        client.close()
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                others_are_served()
+                break
+            except Gone:
+                assert time.monotonic() < deadline
+        "#,
+    );
 }
 
 #[test]

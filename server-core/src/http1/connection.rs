@@ -62,6 +62,12 @@ pub(crate) async fn serve<T: Transport>(io: T, peer: Rc<Peer>, worker: Rc<Worker
 pub(crate) async fn turn_away<T: Transport>(io: T, worker: Rc<Worker>) {
     let peer = Rc::new(Peer { client: None, server: (String::new(), None), tls: None });
     let mut connection = Connection::new(io, peer, &worker);
+    if connection.begins_with_preface().await {
+        if connection.send_last(http2::NO_ROOM).await {
+            connection.linger().await;
+        }
+        return;
+    }
     connection.refuse(Refusal::AT_CAPACITY, false).await;
 }
 
@@ -450,9 +456,41 @@ impl<'w, T: Transport> Connection<'w, T> {
     async fn refuse(&mut self, refusal: Refusal, counted: bool) {
         let mut bytes = Vec::with_capacity(256);
         encode::write_refusal(&mut bytes, refusal, false, &self.worker.config);
+        let answered = self.send_last(&bytes).await;
+        if !counted {
+            self.count_refusal(refusal);
+        }
+        if answered {
+            self.linger().await;
+        }
+    }
+
+    /// Whether a client that may speak HTTP/2 does: what it is told depends on that.
+    async fn begins_with_preface(&mut self) -> bool {
+        let deadline = self.worker.now() + LINGER;
+        poll_fn(|cx| {
+            loop {
+                if !self.may_be_http2 || !http2::may_be_preface(&self.buffer) {
+                    return Poll::Ready(false);
+                }
+                if self.buffer.len() >= http2::PREFACE.len() {
+                    return Poll::Ready(true);
+                }
+                match self.poll_fill(cx, http2::PREFACE.len()) {
+                    Poll::Ready(Ok(1..)) => {}
+                    Poll::Ready(_) => return Poll::Ready(false),
+                    Poll::Pending => return self.timer.poll_until(cx, Some(deadline)).map(|()| false),
+                }
+            }
+        })
+        .await
+    }
+
+    /// Writes the last bytes of a connection; `false` when they do not go out.
+    async fn send_last(&mut self, bytes: &[u8]) -> bool {
         let deadline = self.worker.now() + LINGER;
         let mut sent = 0;
-        let answered = poll_fn(|cx| {
+        poll_fn(|cx| {
             while sent < bytes.len() {
                 match Pin::new(&mut self.io).poll_write(cx, &bytes[sent..]) {
                     Poll::Ready(Ok(written @ 1..)) => sent += written,
@@ -465,13 +503,7 @@ impl<'w, T: Transport> Connection<'w, T> {
             }
             Poll::Ready(true)
         })
-        .await;
-        if !counted {
-            self.count_refusal(refusal);
-        }
-        if answered {
-            self.linger().await;
-        }
+        .await
     }
 
     /// Closes our side, then reads and discards for a moment: unread input would turn the close into a reset that can

@@ -24,6 +24,10 @@ mod tunnel;
 /// What a client sends first (RFC 9113 §3.4).
 pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// What a client is told that there is no room for: SETTINGS, which has to come first, and GOAWAY with NO_ERROR, which names
+/// stream 0 as the last one: nothing was done, all may be tried elsewhere.
+pub(crate) const NO_ROOM: &[u8] = b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\0";
+
 /// Whether bytes may be the beginning of [`PREFACE`].
 pub(crate) fn may_be_preface(bytes: &[u8]) -> bool {
     let length = bytes.len().min(PREFACE.len());
