@@ -3,7 +3,7 @@ package PAGI::Context;
 use strict;
 use warnings;
 
-use parent qw(PAGI::Context::Dispatcher PAGI::Transport);
+use parent qw(PAGI::Context::Dispatcher PAGI::ClientConnection PAGI::Transport);
 
 use Carp qw(croak);
 
@@ -122,20 +122,6 @@ sub csrf_verify {
 }
 
 # --- connection state
-
-sub connection { $_[0]{scope}{'pagi.connection'} }
-
-sub is_connected {
-    my $connection = $_[0]->connection or return 0;
-    return $connection->is_connected ? 1 : 0;
-}
-
-sub is_disconnected { $_[0]->is_connected ? 0 : 1 }
-
-sub disconnect_reason {
-    my $connection = $_[0]->connection or return undef;
-    return $connection->disconnect_reason;
-}
 
 sub on_disconnect {
     my ($self, $callback) = @_;

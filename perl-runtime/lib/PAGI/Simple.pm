@@ -5,16 +5,12 @@ use warnings;
 
 our $VERSION = '0.001';
 
+use parent qw(PAGI::Simple::Routing PAGI::Simple::Lifecycle);
+
 use Carp qw(croak carp);
-use Cwd ();
-use File::Basename ();
 use File::Spec;
-use Future::AsyncAwait;
-use PAGI::Simple::Callback;
 use PAGI::Simple::Dispatcher;
-use PAGI::Simple::RouteHandle;
 use PAGI::Simple::Router;
-use Scalar::Util qw(blessed weaken);
 
 my @OPTIONS = qw(name namespace home lib views share workers service_config quiet session development max_body_size upload);
 
@@ -71,169 +67,6 @@ sub home      { return $_[0]{home} }
 sub lib_dir   { return $_[0]{lib_dir} }
 sub stash     { return $_[0]{stash} }
 sub router    { return $_[0]{router} }
-
-# --- routes
-
-sub get    { return shift->_route(GET    => @_) }
-sub post   { return shift->_route(POST   => @_) }
-sub put    { return shift->_route(PUT    => @_) }
-sub patch  { return shift->_route(PATCH  => @_) }
-sub delete { return shift->_route(DELETE => @_) }
-sub del    { return shift->_route(DELETE => @_) }
-sub any    { return shift->_route('*'    => @_) }
-
-sub route {
-    my ($self, $method, @args) = @_;
-    croak 'route needs a method' unless defined $method && length $method;
-    return $self->_route(uc $method, @args);
-}
-
-sub _route {
-    my ($self, $method, $path, @args) = @_;
-    return PAGI::Simple::RouteHandle->new($self, $self->_add_route(router => $method, $path, @args));
-}
-
-sub websocket {
-    my ($self, $path, @args) = @_;
-    return $self->_add_route(ws_router => '*', $path, @args);
-}
-
-sub sse {
-    my ($self, $path, @args) = @_;
-    return $self->_add_route(sse_router => '*', $path, @args);
-}
-
-# ($path, [\@middleware,] $handler | '#method'..., [\%options])
-sub _add_route {
-    my ($self, $table, $method, $path, @args) = @_;
-    croak 'Invalid route arguments: a path is missing' unless defined $path && !ref $path;
-    my %options = ref $args[-1] eq 'HASH' ? %{ pop @args } : ();
-    my @middleware = ref $args[0] eq 'ARRAY' ? @{ shift @args } : ();
-    my $handler = @args == 1 && ref $args[0] eq 'CODE';
-    my $methods = @args && !grep { ref $_ || !defined $_ || !/\A#\w+\z/ } @args;
-    croak "Invalid route arguments for '$path': expected ([\\\@middleware,] \$handler) or '#method' names"
-        unless $handler || $methods;
-    my $instance = $options{handler_instance};
-    # an application class can have its handlers as methods of its own
-    $instance = $self if $methods && !$instance && ref $self ne __PACKAGE__;
-    croak "Invalid route arguments for '$path': there is no object to call '$args[0]' on" if $methods && !$instance;
-
-    my $full = $self->{prefix} . $path;
-    $full =~ s{\A/{2,}}{/};
-    my $route = $self->{$table}->add($method, $full, @args, { middleware => [ @{ $self->{group} }, @middleware ] });
-    $route->{handler_instance} = $instance;
-    weaken($route->{handler_instance}) if $instance && $instance == $self;
-    return $route;
-}
-
-sub group {
-    my ($self, $prefix, @args) = @_;
-    my @middleware = ref $args[0] eq 'ARRAY' ? @{ shift @args } : ();
-    croak 'group takes ($prefix, [\@middleware,] $callback)' unless defined $prefix && !ref $prefix && @args == 1 && ref $args[0] eq 'CODE';
-    local $self->{prefix} = $self->{prefix} . $prefix;
-    local $self->{group}  = [ @{ $self->{group} }, @middleware ];
-    $args[0]->($self);
-    return $self;
-}
-
-sub static {
-    my ($self, $prefix, $options) = @_;
-    require PAGI::Simple::Static;
-    my %options = ref $options eq 'HASH' ? %$options : (root => $options);
-    $options{root} = File::Spec->rel2abs($options{root}, $self->{home}) if defined $options{root};
-    push @{ $self->{statics} }, PAGI::Simple::Static->new($prefix, \%options);
-    return $self;
-}
-
-sub named_routes { return $_[0]{router}->named_routes }
-
-sub url_for {
-    my ($self, $name, %params) = @_;
-    my $url = $self->_local_url_for($name, %params);
-    return defined $url ? $self->_mounted_at . $url : undef;
-}
-
-sub _local_url_for {
-    my ($self, $name, %params) = @_;
-    for my $table (qw(router sse_router ws_router)) {
-        return $self->{$table}->url_for($name, %params) if $self->{$table}->find_by_name($name);
-    }
-    return undef;
-}
-
-sub _mounted_at {
-    my ($self) = @_;
-    my $parent = $self->{parent} or return '';
-    return $parent->_mounted_at . $self->{parent_prefix};
-}
-
-# --- mounts
-
-sub mount {
-    my ($self, $prefix, $target, @args) = @_;
-    croak 'mount takes ($prefix, $target, [\@middleware,] [\%arguments])' unless defined $prefix && defined $target;
-    my @middleware = map { ref $_ eq 'ARRAY' ? @$_ : () } @args;
-    my %arguments  = map { ref $_ eq 'HASH' ? %$_ : () } @args;
-
-    $prefix = "/$prefix" unless $prefix =~ m{\A/};
-    $prefix =~ s{/\z}{};
-    $target = $self->_mount_class($target) unless ref $target;
-    if ((blessed $target || !ref $target) && $target->isa('PAGI::Simple::Handler')) {
-        return $self->_mount_handler($prefix, $target, \@middleware, \%arguments);
-    }
-    $target = $target->new(%arguments) unless ref $target;
-
-    require PAGI::Simple::Mount;
-    my $full = $self->{prefix} . $prefix;
-    my $mount = PAGI::Simple::Mount->new(
-        parent => $self, prefix => $full, target => $target, middleware => [ @{ $self->{group} }, @middleware ],
-    );
-    if (blessed $target && $target->isa(__PACKAGE__)) {
-        push @{ $self->{children} }, $target;
-        if (!$target->{parent}) {
-            @$target{qw(parent parent_prefix)} = ($self, $full);
-            weaken($target->{parent});
-        }
-    }
-    # everything that nothing else matched; a prefix '' among the others would hide the routes of this application
-    if (!length $full) { $self->{root_mount} ||= $mount }
-    else               { push @{ $self->{mounts} }, $mount }
-    return $self;
-}
-
-sub _mount_class {
-    my ($self, $class) = @_;
-    $class = ref($self->_root_app) . $class if $class =~ /\A::/;
-    if (!$class->can('new')) {
-        (my $file = "$class.pm") =~ s{::}{/}g;
-        croak "mount(): Can't load $class: $@" unless $class =~ /\A\w+(?:::\w+)*\z/ && eval { require $file; 1 };
-    }
-    croak "mount(): $class has no new() method" unless $class->can('new');
-    return $class;
-}
-
-# '::Name' and the app of handlers are relative to the application that has the mounts, all the way up.
-sub _root_app {
-    my ($self) = @_;
-    return $self->{parent} ? $self->{parent}->_root_app : $self;
-}
-
-sub _mount_handler {
-    my ($self, $prefix, $target, $middleware, $arguments) = @_;
-    require PAGI::Simple::Router::Scoped;
-    my $handler = ref $target ? $target : $target->new(%$arguments, app => $self->_root_app);
-    push @{ $self->{handlers} }, $handler;
-    my $router = PAGI::Simple::Router::Scoped->new(app => $self, instance => $handler);
-    return $self->group($prefix, $middleware, sub { (ref $handler)->routes($handler->app, $router) });
-}
-
-sub _mount_for {
-    my ($self, $scope) = @_;
-    for my $mount (@{ $self->{mounts} }) {
-        return $mount if $mount->covers($scope->{path});
-    }
-    return undef;
-}
 
 # --- hooks, middleware, errors
 
@@ -302,15 +135,6 @@ sub enable_logging {
 }
 
 # --- the world around
-
-sub on {
-    my ($self, $event, $code) = @_;
-    croak 'Unknown lifecycle event: ' . (defined $event ? $event : 'undef') . ' (expected startup or shutdown)'
-        unless defined $event && $self->{hooks}{$event};
-    croak "on '$event' needs a coderef" unless ref $code eq 'CODE';
-    push @{ $self->{hooks}{$event} }, $code;
-    return $self;
-}
 
 sub loop {
     my ($self) = @_;
@@ -417,74 +241,6 @@ sub _check_middleware {
     push @lists, map { $_->{middleware} } @{ $self->{mounts} || [] };
     my %unknown = map { $_ => 1 } grep { !ref $_ && !$self->has_middleware($_) } map { @$_ } @lists;
     carp "Unknown middleware '$_' in the routes of '$self->{name}'" for sort keys %unknown;
-    return;
-}
-
-sub _lifespan {
-    my ($self, $scope, $receive, $send) = @_;
-    require PAGI::Utils;
-    return PAGI::Utils::handle_lifespan(
-        $scope, $receive, $send,
-        startup => sub {
-            my ($state) = @_;
-            my $pagi = $scope->{pagi} || {};
-            my $number = defined $pagi->{worker_num} ? $pagi->{worker_num} : $scope->{'pagi.worker_num'};
-            $self->_banner if !$self->{quiet} && (!defined $number || $number <= 1);
-            return $self->_startup;
-        },
-        shutdown => sub { $self->_shutdown },
-    );
-}
-
-sub _banner {
-    my ($self) = @_;
-    my @lines = ("Starting '$self->{name}'", "home: $self->{home}", "namespace: $self->{namespace}");
-    push @lines, "lib: $self->{lib_dir}" if defined $self->{lib_dir};
-    push @lines, 'shared: ' . join(', ', sort keys %{ $self->{shared} }) if $self->{shared};
-    push @lines, "templates: $self->{view_options}{directory}" if $self->{view_options};
-    my @services = $self->_services->names;
-    push @lines, 'services: ' . join(', ', @services) if @services;
-    push @lines, 'workers: blocking code runs in child processes' if $self->{workers};
-    print STDERR map { "[PAGI::Simple] $_\n" } @lines;
-    return;
-}
-
-# Once per process, however often an application is mounted.
-async sub _startup {
-    my ($self) = @_;
-    return if $self->{running} && $self->{running} == $$;
-    $self->{running} = $$;
-    $self->_services->start;
-    $self->_blocking if $self->{workers};
-    my @hooks = @{ $self->{hooks}{startup} };
-    while (my $hook = shift @hooks) {
-        my $result = $hook->($self);
-        await $result if PAGI::Simple::Callback::is_future($result);
-    }
-    my @children = @{ $self->{children} };
-    while (my $child = shift @children) {
-        await $child->_startup;
-    }
-    return;
-}
-
-async sub _shutdown {
-    my ($self) = @_;
-    return unless delete $self->{running};
-    my @children = reverse @{ $self->{children} };
-    while (my $child = shift @children) {
-        await $child->_shutdown;
-    }
-    my @hooks = @{ $self->{hooks}{shutdown} };
-    while (my $hook = shift @hooks) {
-        next if eval {
-            my $result = $hook->($self);
-            await $result if PAGI::Simple::Callback::is_future($result);
-            1;
-        };
-        warn "PAGI::Simple shutdown hook error: $@";
-    }
-    $self->{blocking}->stop if $self->{blocking};
     return;
 }
 
@@ -618,52 +374,8 @@ No banner on STDERR at the start.
 
 =head1 ROUTES
 
-=head2 get, post, put, patch, delete, del, any, route
-
-    $app->get($path => $handler);
-    $app->get($path => \@middleware => $handler);
-    $app->route(PURGE => $path => $handler);
-
-Declare a route and return a L<PAGI::Simple::RouteHandle>, to name it or to go on. The first declared route that matches wins; GET routes
-answer HEAD. Paths: C<:name> or C<{name}> is one segment, C<{name:regex}> a constrained one, C<*name> everything; see
-L<PAGI::Simple::Pattern>. Wrong arguments die with C<Invalid route arguments ...>.
-
-=head2 websocket, sse
-
-    $app->websocket('/chat/:room' => \@middleware => sub { my ($ws) = @_; ... });
-    $app->sse('/events' => sub { my ($sse) = @_; ... });
-
-Return the L<PAGI::Simple::Route>. See L<PAGI::Simple::WebSocket> and L<PAGI::Simple::SSE>.
-
-=head2 group
-
-    $app->group('/api' => ['auth'] => sub { my ($app) = @_; $app->get('/users' => ...) });
-
-Routes, WebSocket, SSE and mounts declared in the callback get the prefix and, first, the middleware. Groups nest.
-
-=head2 mount
-
-    $app->mount('/api' => $other_app, ['auth']);
-    $app->mount('/users' => 'MyApp::Users', { per_page => 20 });
-    $app->mount('/users' => '::Users');
-
-The target is an object with C<to_app>, a PAGI coderef, or a class, C<::Name> being below the class of the root application. Classes
-get the hashref as constructor arguments. A L<PAGI::Simple::Handler> adds its routes; all others are applications of their own
-(L<PAGI::Simple::Mount>), tried before the routes, in order, except at C</>: that gets what nothing else matched. Dies with C<mount(): Can't load
-CLASS> or C<mount(): CLASS has no new() method>.
-
-=head2 static
-
-    $app->static('/assets' => 'public');
-
-Files of a directory (relative to home), tried after the routes. See L<PAGI::Simple::Static>.
-
-=head2 url_for, named_routes
-
-    my $url = $app->url_for('user', id => 7, query => { tab => 'log' });
-
-The URL of a named route, including the prefix the application is mounted at, or undef; see L<PAGI::Simple::Router/url_for>. HTTP routes come
-first, then SSE, then WebSocket. C<named_routes> lists the HTTP names. A name can be used once.
+C<get>, C<post>, C<any>, C<websocket>, C<sse>, C<group>, C<mount>, C<static>, C<url_for> and their relatives are described in
+L<PAGI::Simple::Routing>, C<on> for start and stop in L<PAGI::Simple::Lifecycle>.
 
 =head1 HOOKS, MIDDLEWARE, ERRORS
 
@@ -708,15 +420,7 @@ See L<PAGI::Simple::CORS>.
 
 See L<PAGI::Simple::Logger>.
 
-=head1 LIFE CYCLE
-
-=head2 on
-
-    $app->on(startup => async sub { my ($app) = @_; ... });
-    $app->on(shutdown => sub { my ($app) = @_; ... });
-
-Once per worker process, in order, Futures being awaited; for mounted PAGI::Simple applications as well. A startup hook that dies stops the
-server. Failing shutdown hooks are warned about. Other names die with C<Unknown lifecycle event: ...>.
+=head1 THE APPLICATION
 
 =head2 to_app
 
