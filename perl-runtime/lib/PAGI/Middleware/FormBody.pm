@@ -84,7 +84,7 @@ Acts on C<http> scopes with the content type C<application/x-www-form-urlencoded
 hash reference as C<pagi.parsed_body> and the bytes as C<pagi.raw_body>. Names and values are bytes,
 percent-decoded but not UTF-8-decoded; a repeated name has an array reference of its values. Its C<$receive>
 gives one empty final C<http.request> and then what the server says. C<multipart/form-data> is not handled:
-see L<PAGI::Request/form_params>.
+see L<PAGI::Request::Body/form_params>.
 
 A body above the limit gets 413 C<Request body too large>. Then, and when the client goes away before the
 body is complete, the application is not called.
