@@ -21,6 +21,10 @@ pub(crate) fn finished(exchange: &Exchange, refused: bool) {
     if refused {
         Stats::add(&stats.refused, 1);
     }
+    worker.finished();
+    if !worker.logs_access() {
+        return;
+    }
     let head = exchange.head();
     worker.log_access(&Record {
         client: exchange.peer().client.as_ref().map(|(address, _)| address.as_str()),
@@ -31,7 +35,7 @@ pub(crate) fn finished(exchange: &Exchange, refused: bool) {
         status: outcome.status,
         body_bytes: outcome.body_bytes,
         duration: outcome.duration,
-        finished: outcome.finished,
+        finished: SystemTime::now(),
         headers: &|name| head.headers().get(name.as_bytes()).map(<[u8]>::to_vec),
     });
 }
@@ -42,6 +46,7 @@ pub(crate) fn refused(worker: &Worker, peer: &Peer, refusal: Refusal, method: &[
     Stats::add(&stats.requests, 1);
     Stats::add(&stats.refused, 1);
     stats.count_status(refusal.status);
+    worker.finished();
     let question = memchr::memchr(b'?', target).unwrap_or(target.len());
     worker.log_access(&Record {
         client: peer.client.as_ref().map(|(address, _)| address.as_str()),

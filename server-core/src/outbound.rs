@@ -1,7 +1,7 @@
 //! Output waiting for the socket: wire bytes in memory and parts of files still on disk.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -106,8 +106,7 @@ impl Outbound {
     ) -> Poll<io::Result<()>> {
         loop {
             while self.written < self.front.len() {
-                let slices = [IoSlice::new(&self.front[self.written..])];
-                let written = ready!(Pin::new(&mut *stream).poll_write_vectored(cx, &slices))?;
+                let written = ready!(Pin::new(&mut *stream).poll_write(cx, &self.front[self.written..]))?;
                 if written == 0 {
                     return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                 }

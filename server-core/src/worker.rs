@@ -36,7 +36,7 @@ pub struct Worker {
     access_log: RefCell<Option<AccessLog>>,
     /// One read buffer for all connections: an idle connection holds no memory of its own.
     pub(crate) scratch: RefCell<Vec<u8>>,
-    /// A request is in the totals and in the access log.
+    /// A request was counted.
     finished: Notify,
     /// A connection has closed: acceptors that waited for room may look again.
     pub(crate) room: Notify,
@@ -73,10 +73,19 @@ impl Worker {
         self.stats.connections.get() >= self.config.max_connections as u64
     }
 
+    /// Whether there is an access log: a record is not made for nothing.
+    pub(crate) fn logs_access(&self) -> bool {
+        self.access_log.borrow().is_some()
+    }
+
     pub(crate) fn log_access(&self, record: &Record<'_>) {
         if let Some(log) = &mut *self.access_log.borrow_mut() {
             log.record(record);
         }
+    }
+
+    /// A request is in the totals, and will be in the access log when the current poll is over.
+    pub(crate) fn finished(&self) {
         self.finished.notify_one();
     }
 

@@ -105,8 +105,7 @@ fn killing_the_master_ends_everybody() {
     await_that("both requests begin", || server.output("notes").lines().count() == 2);
     kill(server.pid(), Signal::SIGKILL).expect("it lives");
     let others = || process::group(server.pid()).into_iter().filter(|process| process.pid != server.pid()).count();
-    // Two seconds are promised; the rest is for slow machines.
-    assert!(poll(Duration::from_secs(4), || others() == 0), "{:?}", process::group(server.pid()));
+    assert!(poll(Duration::from_secs(2), || others() == 0), "{:?}", process::group(server.pid()));
     stuck.read_to_end();
     waiting.read_to_end();
     assert!(load::get(server.address(), "/").is_err(), "nobody listens any more");

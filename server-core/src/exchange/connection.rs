@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 use std::task::Context;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -166,7 +166,6 @@ impl Exchange {
             status: Some(inner.status).filter(|&status| status != 0),
             body_bytes: inner.body_bytes,
             duration: self.worker.now().duration_since(inner.started),
-            finished: SystemTime::now(),
         }
     }
 }

@@ -16,13 +16,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::Waker;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use crate::outbound::Outbound;
 use crate::reason::Reason;
-use crate::scope::{Peer, RequestHead, ScopeKind};
+use crate::scope::{BodyFraming, Peer, RequestHead, ScopeKind};
 use crate::sequence::{Response, Sequence, WebSocket};
 use crate::websocket::channel::Channel;
 use crate::wire::Wire;
@@ -149,7 +149,6 @@ pub(crate) struct Outcome {
     pub(crate) status: Option<u16>,
     pub(crate) body_bytes: u64,
     pub(crate) duration: Duration,
-    pub(crate) finished: SystemTime,
 }
 
 impl Exchange {
@@ -160,6 +159,7 @@ impl Exchange {
             ScopeKind::WebSocket => Sequence::WebSocket(WebSocket::Connecting),
         };
         let wire = Wire::new(&head);
+        let inbound_end = head.framing == BodyFraming::Length(0);
         let inner = Inner {
             sequence,
             wire,
@@ -168,7 +168,7 @@ impl Exchange {
             handle: None,
             inbound: VecDeque::new(),
             inbound_bytes: 0,
-            inbound_end: false,
+            inbound_end,
             final_delivered: false,
             body_wanted: false,
             reason: None,

@@ -20,7 +20,7 @@ use crate::http1::head::{self, HeadScanner};
 use crate::http2;
 use crate::reason::Reason;
 use crate::refusal::Refusal;
-use crate::scope::{BodyFraming, Peer, RequestHead};
+use crate::scope::{Peer, RequestHead};
 use crate::stats::Stats;
 use crate::timer::{Timer, earliest};
 use crate::transport::Transport;
@@ -210,13 +210,11 @@ impl<'w, T: Transport> Connection<'w, T> {
     async fn exchange(&mut self, head: RequestHead) -> After {
         let framing = head.framing;
         let waits_for_continue = head.expects_continue;
-        let exchange = Exchange::new(head, Rc::clone(&self.peer), Rc::clone(&self.worker), self.worker.now());
+        let now = self.worker.now();
+        let exchange = Exchange::new(head, Rc::clone(&self.peer), Rc::clone(&self.worker), now);
         let mut body = BodyDecoder::new(framing, self.worker.config.max_body_size);
-        if framing == BodyFraming::Length(0) {
-            exchange.push_inbound(bytes::Bytes::new(), true);
-        }
         exchange.notify();
-        let mut flow = Flow::new(self.worker.now());
+        let mut flow = Flow::new(now);
         let after = poll_fn(|cx| self.poll_exchange(cx, &exchange, &mut body, &mut flow)).await;
         let after = match after {
             After::Upgrade if self.websocket(&exchange).await => After::Close,
