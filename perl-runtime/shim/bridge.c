@@ -1106,12 +1106,13 @@ static const struct method_name methods[] = {
     { "PAGI::Server::TransportState::low_water_mark", 9 },
     { "PAGI::Server::TransportState::on_high_water", 10 },
     { "PAGI::Server::TransportState::on_drain", 11 },
+    { "PAGI::Server::ConnectionState::hand_over", 12 },
 };
 
 static const struct method_name operations[] = {
     { "PAGI::Native::turn", 0 },     { "PAGI::Native::timer", 1 }, { "PAGI::Native::cancel_timer", 2 },
     { "PAGI::Native::watch", 3 },    { "PAGI::Native::unwatch", 4 }, { "PAGI::Native::later", 5 },
-    { "PAGI::Native::now", 6 },
+    { "PAGI::Native::now", 6 },      { "PAGI::Native::put_job", 7 },
 };
 
 static void xs_init(pTHX)

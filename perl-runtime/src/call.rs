@@ -14,6 +14,7 @@ use crate::decode::HandleBody;
 use crate::perl::future;
 use crate::perl::handles::Handles;
 use crate::perl::value::{Outcome, Scalar, View};
+use crate::pool::{self, HandedOver};
 
 /// An http or sse call.
 pub(crate) struct Call {
@@ -30,6 +31,8 @@ pub(crate) struct Waiting {
     receives: VecDeque<Scalar>,
     sends: VecDeque<Scalar>,
     body: Option<Streaming>,
+    /// The pool answers this request.
+    pub(crate) handed_over: Option<HandedOver>,
     on_disconnect: Vec<Scalar>,
     on_complete: Vec<Scalar>,
     disconnect_futures: Vec<Scalar>,
@@ -65,13 +68,14 @@ pub(crate) enum Method {
     LowWaterMark,
     OnHighWater,
     OnDrain,
+    HandOver,
 }
 
 impl Method {
     pub(crate) fn from_number(number: i32) -> Option<Self> {
         use Method::{
-            BufferedAmount, DisconnectFuture, DisconnectReason, HighWaterMark, IsConnected, LowWaterMark, OnComplete,
-            OnDisconnect, OnDrain, OnHighWater, ResponseComplete, ResponseStarted,
+            BufferedAmount, DisconnectFuture, DisconnectReason, HandOver, HighWaterMark, IsConnected, LowWaterMark,
+            OnComplete, OnDisconnect, OnDrain, OnHighWater, ResponseComplete, ResponseStarted,
         };
         [
             IsConnected,
@@ -86,6 +90,7 @@ impl Method {
             LowWaterMark,
             OnHighWater,
             OnDrain,
+            HandOver,
         ]
         .get(usize::try_from(number).ok()?)
         .copied()
@@ -195,6 +200,8 @@ impl Call {
                 }
                 None
             }
+            // Answered by the loop, which knows the pool.
+            Method::HandOver => None,
             Method::OnDrain => {
                 if let Some(code) = argument.map(View::copy).filter(Scalar::is_code) {
                     self.waiting.borrow_mut().on_drain.push(Rc::new(code));
@@ -270,6 +277,7 @@ impl Call {
     /// Brings the application up to date with its exchange, in the order of AMB-2: sends, disconnect Futures,
     /// callbacks, receives.
     pub(crate) fn catch_up(&self) -> Result<(), Exited> {
+        pool::settle(self)?;
         if self.exchange.send_released() {
             self.release_sends()?;
             self.continue_handle()?;
@@ -425,6 +433,7 @@ impl Call {
         let nothing_left = waiting.receives.is_empty()
             && waiting.sends.is_empty()
             && waiting.body.is_none()
+            && waiting.handed_over.is_none()
             && waiting.on_disconnect.is_empty()
             && waiting.on_complete.is_empty()
             && waiting.disconnect_futures.is_empty();

@@ -17,6 +17,8 @@ pub struct Application {
     pub(crate) code: Scalar,
     /// What to call it in messages: file or module, with the line where its code begins.
     pub(crate) name: String,
+    /// It blocks and is a plain request and response: with a pool, all its requests belong there.
+    pub(crate) blocking: bool,
 }
 
 impl Interpreter {
@@ -54,6 +56,7 @@ impl Interpreter {
         option("kind", Scalar::text(kind));
         option("source", Scalar::bytes(source.as_bytes()));
         option("mode", Scalar::text(&spec.mode));
+        option("pool", Scalar::int(i64::from(spec.pool)));
         option("quiet", Scalar::int(i64::from(spec.quiet)));
         option("default_middleware", Scalar::int(i64::from(spec.default_middleware)));
         for include in &spec.include {
@@ -68,7 +71,8 @@ impl Interpreter {
         let arguments: Vec<&Scalar> = arguments.iter().collect();
         let code = call(c"PAGI::Native::Loader::load", &arguments)?;
         let name = call(c"PAGI::Native::Loader::describe", &[&code])?.display();
-        Ok(Application { code, name })
+        let blocking = call(c"PAGI::Native::Loader::is_blocking", &[&code])?.view().int() == Ok(1);
+        Ok(Application { code, name, blocking })
     }
 
     /// To be called in a child right after fork: random numbers and the loop's descriptors become its own.

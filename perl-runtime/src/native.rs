@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
+use crate::perl::descriptor;
 use crate::perl::value::{Outcome, Scalar, View};
 use crate::reactor::{Direction, Reactor};
 use crate::worker;
@@ -36,6 +37,7 @@ pub(crate) fn operate(operation: i32, arguments: &[View<'_>]) -> LoopResult {
         4 => unwatch(arguments),
         5 => later(arguments),
         6 => Ok(Some(Scalar::num(now()))),
+        7 => put_job(arguments),
         _ => Err("unknown function of PAGI::Native".to_owned()),
     };
     match result {
@@ -99,6 +101,15 @@ fn later(arguments: &[View<'_>]) -> Result<Option<Scalar>, String> {
     let code = arguments.first().ok_or_else(|| "later takes a code reference".to_owned())?;
     reactor().later(code_of(*code)?);
     Ok(None)
+}
+
+/// `put_job($fd)`: gives one end of a stream to the pool; true, or false when the queue is full.
+fn put_job(arguments: &[View<'_>]) -> Result<Option<Scalar>, String> {
+    let [fd] = arguments else { return Err("put_job takes a file descriptor number".to_owned()) };
+    let stream = descriptor::borrow(descriptor_of(*fd)?);
+    let put =
+        worker::with(|worker| worker.put_job(&stream)).unwrap_or_else(|| Err("no worker runs here".to_owned()))?;
+    Ok(Some(Scalar::int(put.into())))
 }
 
 fn code_of(code: View<'_>) -> Result<Scalar, String> {

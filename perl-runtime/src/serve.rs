@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use pagi_server_core::accept::Acceptor;
 use pagi_server_core::drain::Phase;
+use pagi_server_core::pool::gate::Gate;
 use pagi_server_core::worker::Worker as Core;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -14,6 +15,7 @@ use crate::call::Exited;
 use crate::interpreter::{Application, Interpreter};
 use crate::lifespan::Status;
 use crate::perl::interpreter;
+use crate::pool::{HostDepth, WholePool};
 use crate::worker::Loop;
 use crate::worker_api::{Command, Host, LifespanMode, WorkerExit, WorkerOptions};
 
@@ -99,7 +101,14 @@ impl Service {
         attach: impl FnOnce(UnboundedSender<Command>),
     ) -> Result<Self, String> {
         let core = Rc::new(Core::new(options.http, options.access_log));
-        let worker = Loop::install(Rc::clone(&core), app, Rc::clone(&host), options.heartbeat)
+        let gate = options.pool.map(|pool| {
+            let depth = HostDepth(Rc::clone(&host));
+            Rc::new(Gate::new(pool.queue, pool.options, Box::new(depth)))
+        });
+        if let Some(gate) = gate.as_ref().filter(|_| app.blocking) {
+            core.install_services(vec![Rc::new(WholePool(Rc::clone(gate)))]);
+        }
+        let worker = Loop::install(Rc::clone(&core), app, Rc::clone(&host), gate, options.heartbeat)
             .map_err(|error| format!("cannot set up the worker's event loop: {error}"))?;
         options.closed_in_children.iter().for_each(|&fd| core.descriptors.opened(fd));
         let acceptor = Acceptor::new(Rc::clone(&core), options.listeners);

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use pagi_server_core::event::{Content, SendEvent};
 use pagi_server_core::exchange::{CallEnd, Exchange, Sent, Verdict};
+use pagi_server_core::pool::gate::Gate;
 use pagi_server_core::reason::Reason;
 use pagi_server_core::scope::ScopeKind;
 use pagi_server_core::stats::Stats;
@@ -92,7 +93,7 @@ pub(crate) fn nested_turn(wait: Option<Duration>) -> Turned {
 /// set it shares with its parent.
 pub(crate) struct Loop {
     runtime: Runtime,
-    local: LocalSet,
+    pub(crate) local: LocalSet,
     pub(crate) core: Rc<Core>,
     app: Scalar,
     state: Scalar,
@@ -109,6 +110,8 @@ pub(crate) struct Loop {
     parking: RefCell<Timer>,
     app_name: String,
     host: Rc<dyn Host>,
+    /// The way into the pool, where there is one.
+    pub(crate) gate: Option<Rc<Gate>>,
     /// The loop turns at least this often, nested or not.
     heartbeat: Duration,
 }
@@ -119,6 +122,7 @@ impl Loop {
         core: Rc<Core>,
         app: Application,
         host: Rc<dyn Host>,
+        gate: Option<Rc<Gate>>,
         heartbeat: Duration,
     ) -> std::io::Result<&'static Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
@@ -146,6 +150,7 @@ impl Loop {
             parking: RefCell::default(),
             app_name: app.name,
             host,
+            gate,
             heartbeat,
         }));
         WORKER.with(|cell| {
@@ -254,6 +259,7 @@ impl Loop {
                 self.start(exchange)?;
             }
         }
+        self.run_job()?;
         self.run_reactor()?;
         loop {
             let Some(call) = self.ready.borrow_mut().pop() else { break };
@@ -512,8 +518,11 @@ impl Loop {
 
     pub(crate) fn method(&'static self, token: usize, method: i32, argument: Option<View<'_>>) -> Option<Scalar> {
         let call = self.call(token)?;
-        // An exit in a callback that runs at once is found by the turn that is under way.
-        Method::from_number(method).and_then(|method| call.method(method, argument).ok().flatten())
+        match Method::from_number(method)? {
+            Method::HandOver => Some(self.hand_over(&call)),
+            // An exit in a callback that runs at once is found by the turn that is under way.
+            method => call.method(method, argument).ok().flatten(),
+        }
     }
 
     pub(crate) fn call_ready(&'static self, token: usize) {

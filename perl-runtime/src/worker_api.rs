@@ -1,11 +1,12 @@
 //! What the process around a worker says to it and hears from it. The worker knows nothing of masters, sockets pairs
 //! or scoreboards; it takes [`Command`]s and tells a [`Host`].
 
+use std::os::fd::OwnedFd;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pagi_server_core::{Stats, access_log::AccessLog, config::Config, listener::Listener};
+use pagi_server_core::{Stats, access_log::AccessLog, config::Config, listener::Listener, pool::gate::GateOptions};
 
 /// Where the application comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct AppSpec {
     pub mode: String,
     /// Whether development mode may wrap the application in `PAGI::Middleware::Lint`.
     pub default_middleware: bool,
+    /// There is a pool: an application known to block belongs there.
+    pub pool: bool,
     /// Suppress notices.
     pub quiet: bool,
 }
@@ -46,6 +49,14 @@ pub enum LifespanMode {
     On,
     /// Never call the application for lifespan: kept for users of the reference server.
     Off,
+}
+
+/// The way into the pool of processes for blocking code.
+pub struct Pool {
+    /// The end of the queue that workers send to.
+    pub queue: OwnedFd,
+    /// Limits.
+    pub options: GateOptions,
 }
 
 /// Settings of one worker.
@@ -68,6 +79,8 @@ pub struct WorkerOptions {
     pub access_log: Option<AccessLog>,
     /// Descriptors of the surrounding process that a child forked by the application must not keep open.
     pub closed_in_children: Vec<RawFd>,
+    /// The pool, for a worker that may hand requests to it; `None` in pool processes and where there is no pool.
+    pub pool: Option<Pool>,
     /// Listening sockets; [`Command::Accept`] names them by index. All are accepted from until the first such command.
     pub listeners: Vec<Listener>,
 }
@@ -96,6 +109,12 @@ pub trait Host {
     /// Whether no other worker could take a connection now. Asked once a second while this one is full.
     fn others_are_full(&self) -> bool {
         true
+    }
+    /// Requests of this worker that wait for a pool process, whenever the number changes.
+    fn pool_waiting(&self, _waiting: u64) {}
+    /// The same number of all other workers.
+    fn pool_waiting_elsewhere(&self) -> u64 {
+        0
     }
     /// The drain has begun, with so many connections open.
     fn draining(&self, connections: u64);

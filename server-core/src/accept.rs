@@ -17,6 +17,7 @@ use crate::drain::Phase;
 use crate::http1::connection;
 use crate::http2;
 use crate::listener::Listener;
+use crate::pool::taker;
 use crate::scope::Peer;
 use crate::stats::Stats;
 use crate::tls::Protocol;
@@ -86,6 +87,7 @@ fn spawn(worker: &Rc<Worker>, listener: &Listener) -> io::Result<JoinHandle<()>>
             let peer = Peer { client: None, server: (path.display().to_string(), None), tls: None };
             tokio::task::spawn_local(accept_unix(worker, listener, Rc::new(peer), queue))
         }
+        Listener::Pool(tickets) => tokio::task::spawn_local(taker::take_from(worker, tickets)),
     })
 }
 
@@ -179,7 +181,7 @@ async fn pause(error: &io::Error) {
     }
 }
 
-fn open<T: Transport + AsRawFd + 'static>(worker: &Rc<Worker>, stream: T, peer: Rc<Peer>) {
+pub(crate) fn open<T: Transport + AsRawFd + 'static>(worker: &Rc<Worker>, stream: T, peer: Rc<Peer>) {
     Stats::add(&worker.stats.accepted, 1);
     Stats::add(&worker.stats.connections, 1);
     let guard = Counted(Opened::new(worker, stream.as_raw_fd()));

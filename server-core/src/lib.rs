@@ -10,6 +10,9 @@
 //!    exchange's [`outbound`] queue as wire bytes;
 //! 5. the connection task writes the queue to the socket.
 //!
+//! A native [`service`] can take the application's place in steps 3 and 4; the [`pool`] of processes for blocking code is
+//! reached that way.
+//!
 //! Everything lives on one thread: an exchange is an `Rc`, and no borrow of it is held while application code runs.
 
 pub mod accept;
@@ -29,10 +32,12 @@ pub mod inbox;
 pub mod listener;
 pub mod outbound;
 pub mod path;
+pub mod pool;
 pub mod reason;
 pub mod refusal;
 pub mod scope;
 pub mod sequence;
+pub mod service;
 pub mod sse;
 pub mod stats;
 pub mod status;

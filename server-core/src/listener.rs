@@ -1,7 +1,7 @@
 //! A listening socket as the worker receives it: bound, listening and non-blocking, made by whoever started it.
 
 use std::net::TcpListener;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
@@ -12,6 +12,8 @@ pub enum Listener {
     Tcp(TcpListener),
     /// A Unix socket and the path it was bound to, as shown in `scope.server` (SCOPE-7).
     Unix(UnixListener, PathBuf),
+    /// The queue of a pool process: requests that workers hand over, one at a time.
+    Pool(OwnedFd),
 }
 
 impl Listener {
@@ -20,6 +22,7 @@ impl Listener {
         Ok(match self {
             Self::Tcp(socket) => Self::Tcp(socket.try_clone()?),
             Self::Unix(socket, path) => Self::Unix(socket.try_clone()?, path.clone()),
+            Self::Pool(queue) => Self::Pool(queue.try_clone()?),
         })
     }
 }
@@ -29,6 +32,7 @@ impl AsRawFd for Listener {
         match self {
             Self::Tcp(socket) => socket.as_raw_fd(),
             Self::Unix(socket, _) => socket.as_raw_fd(),
+            Self::Pool(queue) => queue.as_raw_fd(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What all connections of one worker share.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
 use std::time::Instant;
 
 use tokio::sync::Notify;
@@ -10,6 +11,8 @@ use crate::config::Config;
 use crate::descriptors::Descriptors;
 use crate::drain::Drain;
 use crate::inbox::Inbox;
+use crate::pool::jobs::Jobs;
+use crate::service::Service;
 use crate::stats::Stats;
 
 /// Size of the shared read buffer: the most one read takes from a socket.
@@ -33,6 +36,9 @@ pub struct Worker {
     pub(crate) turned_away: Cell<u32>,
     /// Sockets that belong to this process alone.
     pub descriptors: Descriptors,
+    /// Jobs of a pool process.
+    pub jobs: Jobs,
+    services: OnceCell<Vec<Rc<dyn Service>>>,
     access_log: RefCell<Option<AccessLog>>,
     /// One read buffer for all connections: an idle connection holds no memory of its own.
     pub(crate) scratch: RefCell<Vec<u8>>,
@@ -55,11 +61,28 @@ impl Worker {
             was_full: Cell::new(false),
             turned_away: Cell::new(0),
             descriptors: Descriptors::default(),
+            jobs: Jobs::default(),
+            services: OnceCell::new(),
             access_log: RefCell::new(access_log),
             scratch: RefCell::new(vec![0; SCRATCH]),
             finished: Notify::new(),
             room: Notify::new(),
         }
+    }
+
+    /// Installs the native services, once, before anything is accepted; later calls change nothing.
+    pub fn install_services(&self, services: Vec<Rc<dyn Service>>) {
+        let _ = self.services.set(services);
+    }
+
+    /// The job taken last is finished: the next ticket may be taken.
+    pub fn job_finished(&self) {
+        self.jobs.finish();
+        self.room.notify_waiters();
+    }
+
+    pub(crate) fn services(&self) -> &[Rc<dyn Service>] {
+        self.services.get().map_or(&[], Vec::as_slice)
     }
 
     /// Current time of the monotonic clock.

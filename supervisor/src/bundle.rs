@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::Pid;
 use pagi_server_core::listener::Listener;
+use pagi_server_core::pool::queue;
 use serde::{Deserialize, Serialize};
 
 use crate::messages::Order;
@@ -43,6 +44,8 @@ struct Contents {
     scoreboard: RawFd,
     slots: usize,
     queues: Vec<Queue>,
+    /// Both ends of the pool's queue.
+    pool: Option<(RawFd, RawFd)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -66,6 +69,27 @@ pub struct Inheritance {
     pub scoreboard: Scoreboard,
     /// All accept queues.
     pub listeners: Vec<Listener>,
+    /// The queue of the pool, where there is one.
+    pub pool: Option<PoolQueue>,
+}
+
+/// The queue of the pool: made once and never closed, so that what waits in it outlives every process.
+pub struct PoolQueue {
+    /// The end that workers send to.
+    pub put: OwnedFd,
+    /// The end that pool processes take from.
+    pub take: OwnedFd,
+}
+
+impl PoolQueue {
+    /// Makes it.
+    ///
+    /// # Errors
+    /// When the kernel refuses a socket.
+    pub fn make() -> io::Result<Self> {
+        let (put, take) = queue::make()?;
+        Ok(Self { put, take })
+    }
 }
 
 /// Starts a process of ours with its bundle.
@@ -79,6 +103,7 @@ pub fn start<'a>(
     channel: &OwnedFd,
     scoreboard: &'a Scoreboard,
     queues: impl Iterator<Item = &'a Listener>,
+    pool: Option<&'a PoolQueue>,
 ) -> io::Result<Pid> {
     let memory = scoreboard.memory();
     let mut kept: Vec<BorrowedFd<'_>> = vec![channel.as_fd(), memory];
@@ -86,12 +111,13 @@ pub fn start<'a>(
     for queue in queues {
         let socket = descriptor(queue);
         let path = match queue {
-            Listener::Tcp(_) => None,
+            Listener::Tcp(_) | Listener::Pool(_) => None,
             Listener::Unix(_, path) => Some(path.clone()),
         };
         listed.push(Queue { number: socket.as_raw_fd(), path });
         kept.push(socket);
     }
+    kept.extend(pool.iter().flat_map(|pool| [pool.put.as_fd(), pool.take.as_fd()]));
     let contents = Contents {
         role,
         settings: settings.clone(),
@@ -100,6 +126,7 @@ pub fn start<'a>(
         scoreboard: memory.as_raw_fd(),
         slots: scoreboard.slots(),
         queues: listed,
+        pool: pool.map(|pool| (pool.put.as_raw_fd(), pool.take.as_raw_fd())),
     };
     let mut file = File::from(memfd_create(c"pagi-bundle", MFdFlags::MFD_CLOEXEC)?);
     file.write_all(&serde_json::to_vec(&contents)?)?;
@@ -138,6 +165,11 @@ fn unpack_from(number: RawFd) -> io::Result<Inheritance> {
         master: Pid::from_raw(contents.master),
         channel: descriptors::adopt(contents.channel)?,
         scoreboard: Scoreboard::open(descriptors::adopt(contents.scoreboard)?, contents.slots)?,
+        pool: contents.pool.map(adopt_pool).transpose()?,
         listeners: contents.queues.into_iter().map(listener).collect::<io::Result<_>>()?,
     })
+}
+
+fn adopt_pool((put, take): (RawFd, RawFd)) -> io::Result<PoolQueue> {
+    Ok(PoolQueue { put: descriptors::adopt(put)?, take: descriptors::adopt(take)? })
 }

@@ -5,6 +5,7 @@ use tokio::sync::oneshot;
 use crate::control::Outcome;
 use crate::messages::WorkerId;
 use crate::roster::{GIVE_UP_AFTER, Roster, Stage, Stop};
+use crate::staff;
 
 /// When an order is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl Goal {
         let mut waiting = false;
         for worker in ids.iter().filter_map(|id| roster.workers.get(id)) {
             if worker.stage <= Stage::Ready && worker.due.is_none() {
-                let text = format!("Worker {} cannot be replaced and serves on; see the log", worker.num);
+                let text = format!("{} cannot be replaced and serves on; see the log", staff::Title(worker.num));
                 return Some(Outcome::Failed(text));
             }
             waiting |= wait_for_end || worker.stage <= Stage::Ready;
@@ -51,13 +52,13 @@ impl Goal {
     }
 
     fn staffed(roster: &Roster) -> Option<Outcome> {
-        let mut missing = (1..=roster.target).filter(|&num| !roster.is_served(num));
+        let mut missing = roster.numbers().filter(|&num| !roster.is_served(num));
         if let Some(num) = missing.clone().find(|&num| roster.seat(num).failures >= GIVE_UP_AFTER) {
             return Some(Outcome::Failed(format!(
                 "Worker {num} does not start; the server goes on trying, see the log"
             )));
         }
-        let surplus = roster.workers.values().any(|worker| worker.num > roster.target && worker.stage <= Stage::Ready);
+        let surplus = roster.workers.values().any(|worker| !roster.wants(worker.num) && worker.stage <= Stage::Ready);
         let done = missing.next().is_none() && !surplus && roster.spread == roster.target;
         done.then(|| Outcome::Done(format!("{} workers serve", roster.target)))
     }

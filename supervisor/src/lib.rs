@@ -52,6 +52,7 @@ pub mod settings;
 pub mod signals;
 pub mod single;
 pub mod sockets;
+pub mod staff;
 pub mod store;
 pub mod systemd;
 pub mod upgrade;

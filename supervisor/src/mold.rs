@@ -32,10 +32,10 @@ pub fn run(inheritance: Inheritance, generation: u32) -> i32 {
     match fork_on_request(&inheritance) {
         Some((order, channel)) => {
             interpreter.after_fork();
-            let Inheritance { settings, scoreboard, listeners, channel: the_molds, .. } = inheritance;
+            let Inheritance { settings, scoreboard, listeners, pool, channel: the_molds, .. } = inheritance;
             drop(the_molds);
             match Post::new(order, channel, scoreboard) {
-                Ok(post) => worker::run(interpreter, application, &settings, listeners, &post),
+                Ok(post) => worker::run(interpreter, application, &settings, listeners, pool, &post),
                 Err(message) => {
                     tracing::error!("{message}");
                     exit::FAILED

@@ -106,9 +106,12 @@ impl PidFile {
 }
 
 fn write_id(file: &mut File) -> io::Result<()> {
-    file.set_len(0)?;
+    // In one write and cut afterwards: whoever reads meanwhile finds a number, never an empty file. The spaces cover a
+    // longer number that stood there.
     file.seek(SeekFrom::Start(0))?;
-    writeln!(file, "{}", std::process::id())
+    let text = format!("{}\n", std::process::id());
+    file.write_all(format!("{text:<12}").as_bytes())?;
+    file.set_len(text.len() as u64)
 }
 
 impl Drop for PidFile {

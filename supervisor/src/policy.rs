@@ -7,6 +7,7 @@ use crate::cause::Cause;
 use crate::messages::WorkerId;
 use crate::reload::{Phase, Reload};
 use crate::roster::{Mold, Roster, Stage, Stop, Worker};
+use crate::staff;
 
 /// Something to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,7 +143,7 @@ fn ending(roster: &Roster) -> Option<Outcome> {
     if let Some(message) = roster.load_error.as_ref().filter(|_| mold_gone) {
         return Some(Outcome::LoadFailed(message.clone()));
     }
-    let hopeless = (1..=roster.target).all(|num| roster.seat(num).hopeless);
+    let hopeless = roster.numbers().all(|num| roster.seat(num).hopeless);
     hopeless.then_some(Outcome::NoWorkerStarted)
 }
 
@@ -183,7 +184,7 @@ fn is_complete(roster: &Roster, reload: &Reload) -> bool {
     // Whoever connects after the reload has been reported must not meet the old code.
     let old_code =
         |worker: &Worker| worker.generation != reload.generation && worker.stage < Stage::Hurrying && !worker.draining;
-    (1..=roster.target).all(|num| roster.is_served(num)) && !roster.workers.values().any(old_code)
+    roster.numbers().all(|num| roster.is_served(num)) && !roster.workers.values().any(old_code)
 }
 
 /// Fills every number, and lets workers go whose replacement serves.
@@ -210,7 +211,7 @@ fn staff(roster: &Roster, now: Instant, plan: &mut Plan) {
         plan.actions.push(Action::Spawn { num: 1, generation: reload.generation });
     }
     if matches!(roster.mold(), Mold::Ready | Mold::Unused) {
-        for num in (1..=roster.target).filter(|&num| roster.holders(num) == 0) {
+        for num in roster.numbers().filter(|&num| roster.holders(num) == 0) {
             let seat = roster.seat(num);
             match seat.not_before {
                 _ if seat.hopeless || room == 0 => {}
@@ -228,7 +229,7 @@ fn staff(roster: &Roster, now: Instant, plan: &mut Plan) {
         plan.actions.push(Action::Deal { workers: roster.target });
     }
     for (&id, worker) in &roster.workers {
-        let surplus = worker.num > roster.target;
+        let surplus = !roster.wants(worker.num);
         let foreign = worker.generation != roster.current && Some(worker.generation) != roster.candidate();
         match worker.stage {
             Stage::Requested | Stage::Starting if (surplus || foreign) && worker.pid.is_some() => {
@@ -253,7 +254,7 @@ fn replace(roster: &Roster, limits: Limits, now: Instant, plan: &mut Plan) {
     let under_way =
         candidates.clone().filter(|(_, worker)| worker.retiring && worker.due != Some(Cause::MaxRequests)).count();
     let mut due: Vec<(u32, WorkerId, Cause)> = Vec::new();
-    for (&id, worker) in candidates.filter(|(_, worker)| !worker.retiring && worker.num <= roster.target) {
+    for (&id, worker) in candidates.filter(|(_, worker)| !worker.retiring && roster.wants(worker.num)) {
         let old_at = limits.age.and_then(|age| worker.ready_at?.checked_add(age));
         match (worker.due, old_at) {
             (Some(cause), _) => due.push((worker.num, id, cause)),
@@ -296,6 +297,8 @@ fn dismiss(roster: &Roster, now: Instant, plan: &mut Plan) {
         }
     }
     let fast = matches!(roster.stop, Stop::Fast(_) | Stop::Now);
+    // Requests that workers finish may need the pool: it goes last.
+    let workers_left = roster.workers.values().any(|worker| !staff::is_pool(worker.num));
     for (&id, worker) in roster.workers.iter().filter(|(_, worker)| worker.pid.is_some()) {
         match worker.stage {
             Stage::Killed => {}
@@ -304,6 +307,7 @@ fn dismiss(roster: &Roster, now: Instant, plan: &mut Plan) {
             Stage::Hurrying => {}
             _ if fast => plan.actions.push(Action::Hurry(id)),
             Stage::Stopping => {}
+            Stage::Ready if workers_left && staff::is_pool(worker.num) => {}
             _ => plan.actions.push(Action::Stop(id)),
         }
     }

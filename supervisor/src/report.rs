@@ -5,6 +5,7 @@ use std::time::Instant;
 use crate::control::status::{Status, Totals, WorkerState, WorkerStatus};
 use crate::roster::{Roster, Stage, Stop, Worker};
 use crate::scoreboard::{Scoreboard, State};
+use crate::staff;
 
 /// What is not in the books.
 pub struct About {
@@ -23,7 +24,10 @@ impl About {
         let mut totals = self.gone;
         let report = |worker: &Worker| {
             let reading = scoreboard.slot(worker.slot)?.read();
-            totals.add(&reading);
+            // What a pool process answers was counted by the worker that has the client.
+            if !staff::is_pool(worker.num) {
+                totals.add(&reading);
+            }
             Some(WorkerStatus::new(state(worker, reading.state), &reading))
         };
         let mut workers: Vec<_> = roster.workers.values().filter_map(report).collect();

@@ -10,6 +10,7 @@ use crate::cause::Cause;
 use crate::event::{Ending, Event};
 use crate::messages::WorkerId;
 use crate::reload::{ATTEMPTS, Phase, Reload, Verdict};
+use crate::staff;
 
 /// A worker's life, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,6 +132,8 @@ pub const GIVE_UP_AFTER: u32 = 3;
 pub struct Roster {
     /// Workers wanted.
     pub target: u32,
+    /// Pool processes wanted.
+    pub pool: u32,
     /// Workers the accept queues are dealt to. Follows `target`, but never ahead of what serves.
     pub spread: u32,
     /// Most worker processes at a time: slots of the scoreboard.
@@ -168,6 +171,7 @@ impl Roster {
         let mold = if preload { Mold::Absent { not_before: now } } else { Mold::Unused };
         Self {
             target,
+            pool: 0,
             spread: target,
             room: usize::MAX,
             current: 1,
@@ -184,6 +188,17 @@ impl Roster {
             next_id: 1,
             next_generation: 2,
         }
+    }
+
+    /// All numbers that are to be held: workers, then pool processes.
+    pub fn numbers(&self) -> impl Iterator<Item = u32> + Clone + use<> {
+        (1..=self.target).chain(staff::POOL + 1..=staff::POOL + self.pool)
+    }
+
+    /// Whether a number is to be held.
+    #[must_use]
+    pub fn wants(&self, num: u32) -> bool {
+        if staff::is_pool(num) { num - staff::POOL <= self.pool } else { num <= self.target }
     }
 
     /// The mold that new workers come from.
@@ -325,7 +340,7 @@ impl Roster {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         worker.due = Some(cause);
         worker.retiring = true;
-        tracing::info!("Worker {} ({}) {cause}", worker.num, worker.pid.unwrap_or_default());
+        tracing::info!("{} ({}) {cause}", staff::Title(worker.num), worker.pid.unwrap_or_default());
         if let Some(reload) = self.reload.as_mut().filter(|_| cause == Cause::Reload) {
             reload.replaced += 1;
         }
@@ -426,7 +441,7 @@ impl Roster {
     pub fn request_scale(&mut self, workers: u32) {
         tracing::info!("{workers} workers are wanted instead of {}", self.target);
         self.target = workers;
-        self.seats.retain(|&num, _| num <= workers);
+        self.seats.retain(|&num, _| staff::is_pool(num) || num <= workers);
     }
 
     /// Lets go of generations that have neither a use nor a process.
@@ -467,7 +482,7 @@ impl Roster {
             }
             Event::WorkerNotSpawned { id, message } => {
                 if let Some(worker) = self.workers.remove(&id) {
-                    tracing::error!("Cannot start worker {}: {message}", worker.num);
+                    tracing::error!("Cannot start {}: {message}", staff::Name(worker.num));
                     self.start_failed(id, &worker, &format!("could not be started: {message}"), now);
                 }
             }
@@ -476,7 +491,7 @@ impl Roster {
             Event::WorkerStartupFailed { id, message } => {
                 if let Some(worker) = self.workers.get(&id) {
                     let pid = worker.pid.unwrap_or_default();
-                    tracing::error!("Worker {} ({pid}): startup failed: {message}", worker.num);
+                    tracing::error!("{} ({pid}): startup failed: {message}", staff::Title(worker.num));
                     if let Some(reload) = self.reload.as_mut().filter(|reload| reload.generation == worker.generation) {
                         reload.complaint = Some(message);
                     }
@@ -491,13 +506,13 @@ impl Roster {
                 if let Some(worker) = self.workers.get_mut(&id)
                     && worker.due.is_none()
                 {
-                    tracing::info!("Worker {} uses {} MiB of memory", worker.num, bytes >> 20);
+                    tracing::info!("{} uses {} MiB of memory", staff::Title(worker.num), bytes >> 20);
                     worker.due = Some(Cause::MaxRss);
                 }
             }
             Event::WorkerDraining { id, connections } => {
                 if let Some(worker) = self.workers.get_mut(&id) {
-                    tracing::info!("Worker {} finishes {connections} connections", worker.num);
+                    tracing::info!("{} finishes {connections} connections", staff::Title(worker.num));
                     worker.draining = true;
                     if worker.stage <= Stage::Ready {
                         self.count(Cause::Signal);
@@ -588,8 +603,8 @@ impl Roster {
         let Some(worker) = self.workers.get_mut(&id) else { return };
         worker.ready_at = Some(now);
         tracing::info!(
-            "Worker {} ({}) of generation {} is ready",
-            worker.num,
+            "{} ({}) of generation {} is ready",
+            staff::Title(worker.num),
             worker.pid.unwrap_or_default(),
             worker.generation
         );
@@ -638,16 +653,15 @@ impl Roster {
             reload.failures += 1;
             if reload.failures >= ATTEMPTS {
                 let complaint = reload.complaint.take().map(|complaint| format!(": {complaint}")).unwrap_or_default();
-                let num = worker.num;
-                return self
-                    .roll_back(format!("Worker {num} with the new code {how} before it was ready{complaint}"), now);
+                let name = staff::Title(worker.num);
+                return self.roll_back(format!("{name} with the new code {how} before it was ready{complaint}"), now);
             }
         }
         if self.seat(worker.num).failures >= GIVE_UP_AFTER {
             // Whoever asked for a new worker is told; the old one stays.
             for old in self.workers.values_mut().filter(|old| old.num == worker.num && old.stage == Stage::Ready) {
                 if old.due == Some(Cause::Restart) {
-                    tracing::error!("Worker {} cannot be replaced; the old one serves on", old.num);
+                    tracing::error!("{} cannot be replaced; the old one serves on", staff::Title(old.num));
                     old.due = None;
                     old.retiring = false;
                 }
@@ -660,14 +674,14 @@ impl Roster {
         let pid = worker.pid.unwrap_or_default();
         let asked = matches!(worker.stage, Stage::Leaving | Stage::Stopping | Stage::Hurrying) || worker.retiring;
         if asked && ending == Ending::Exited(crate::exit::STOPPED) {
-            tracing::info!("Worker {} ({pid}) has stopped", worker.num);
+            tracing::info!("{} ({pid}) has stopped", staff::Title(worker.num));
             return;
         }
         if worker.stage == Stage::Killed {
             // Our doing, and logged when it was done.
-            tracing::debug!("Worker {} ({pid}) {ending}", worker.num);
+            tracing::debug!("{} ({pid}) {ending}", staff::Title(worker.num));
         } else {
-            tracing::error!("Worker {} ({pid}) {ending}", worker.num);
+            tracing::error!("{} ({pid}) {ending}", staff::Title(worker.num));
         }
         if worker.ready_at.is_none() {
             self.start_failed(id, &worker, &ending.to_string(), now);
@@ -691,7 +705,7 @@ impl Roster {
             // It can start: repeating that soon is worth more than sparing the machine.
             self.seats.entry(worker.num).and_modify(|seat| seat.failures = seat.failures.min(1));
         }
-        if worker.num <= self.target {
+        if self.wants(worker.num) {
             self.count_failure(worker.num, now);
         }
     }

@@ -32,6 +32,7 @@ enum Field {
     BytesIn,
     BytesOut,
     Refused,
+    PoolWaiting,
     Http2Connections,
     Http2Streams,
     Http2Cut,
@@ -168,6 +169,17 @@ impl Slot {
             word.store(count.get(), Ordering::Relaxed);
         }
         self.beat();
+    }
+
+    /// Notes how many of the worker's requests wait for a pool process.
+    pub fn set_pool_waiting(&self, waiting: u64) {
+        self.set(Field::PoolWaiting, waiting);
+    }
+
+    /// How many of its requests wait for a pool process.
+    #[must_use]
+    pub fn pool_waiting(&self) -> u64 {
+        self.get(Field::PoolWaiting)
     }
 
     /// Bumps the heartbeat alone.

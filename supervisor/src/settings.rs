@@ -11,11 +11,14 @@ use std::time::Duration;
 use pagi_perl_runtime::{AppSource, AppSpec};
 use pagi_server_core::Config;
 use pagi_server_core::access_log::{AccessLog, Format, Sink};
+use pagi_server_core::pool::gate::GateOptions;
 use pagi_server_core::websocket::extension::DeflateOptions;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
-use crate::cli::{self, Http2Options, HttpOptions, Lifespan, ProcessOptions, ServiceOptions, StoreOptions};
+use crate::cli::{
+    self, Http2Options, HttpOptions, Lifespan, PoolOptions, ProcessOptions, ServiceOptions, StoreOptions,
+};
 use crate::config::origin::{Effective, Origin};
 use crate::log::Level;
 use crate::policy::Limits;
@@ -39,6 +42,8 @@ pub struct Settings {
     pub backlog: i32,
     /// Workers and their supervision.
     pub processes: ProcessOptions,
+    /// Processes for blocking code.
+    pub pool: PoolOptions,
     /// Limits and timers.
     pub http: HttpOptions,
     /// HTTP/2.
@@ -223,6 +228,7 @@ fn check(parsed: cli::Parsed, directory: PathBuf, default_mode: &str) -> Result<
         queues: options.listen.queues.map_or(default_queues, usize::from),
         backlog: options.listen.listener_backlog,
         processes: options.processes,
+        pool: options.pool,
         http: options.http,
         http2: options.http2,
         store: options.store,
@@ -333,10 +339,11 @@ fn service(options: ServiceOptions, directory: &Path) -> ServiceSettings {
 }
 
 impl Settings {
-    /// Whether requests are served by worker processes (reference-server 2.3: 0 and 1 mean none).
+    /// Whether requests are served by worker processes (reference-server 2.3: 0 and 1 mean none). A pool
+    /// needs a mold to come from.
     #[must_use]
     pub fn has_workers(&self) -> bool {
-        self.processes.workers > 1
+        self.processes.workers > 1 || self.pool.pool > 0
     }
 
     /// What to log, `--quiet` included.
@@ -354,6 +361,7 @@ impl Settings {
             (None, None) => AppSource::Default,
         };
         AppSpec {
+            pool: self.pool.pool > 0,
             source,
             arguments: self.app.arguments.clone(),
             include: self.app.include.clone(),
@@ -436,6 +444,36 @@ impl Settings {
             fullflush: !http.no_fullflush,
             root_path: self.root_path.clone(),
             ..Config::default()
+        }
+    }
+
+    /// Limits of the pool, as the workers keep them.
+    #[must_use]
+    pub fn gate_options(&self) -> GateOptions {
+        let pool = &self.pool;
+        GateOptions {
+            queue_limit: pool.pool_queue_limit,
+            queue_timeout: optional(pool.pool_queue_timeout),
+            timeout: optional(pool.pool_timeout),
+            buffer: pool.pool_buffer,
+        }
+    }
+
+    /// The protocol as a pool process speaks it with our workers, which have kept every limit and every timer already.
+    #[must_use]
+    pub fn pool_config(&self) -> Config {
+        let http = self.http_config();
+        Config {
+            // Cookies were joined and a Host may have been added, so a head can have grown.
+            max_request_line: http.max_request_line * 2,
+            max_header_size: http.max_header_size * 2 + 1024,
+            max_header_count: http.max_header_count + 8,
+            max_body_size: 0,
+            idle_timeout: None,
+            header_timeout: None,
+            request_timeout: None,
+            write_timeout: None,
+            ..http
         }
     }
 

@@ -76,6 +76,7 @@ fn serve(
     let admin = management.admin.iter().flat_map(|admin| admin.sockets().queues());
     let kept = sockets.queues().chain(admin).map(descriptor).chain(control);
     let options = WorkerOptions {
+        pool: None,
         http: settings.http_config(),
         lifespan: settings.lifespan.into(),
         startup_timeout: optional(settings.startup_timeout),

@@ -143,6 +143,7 @@ pub fn descriptor(listener: &Listener) -> BorrowedFd<'_> {
     match listener {
         Listener::Tcp(socket) => socket.as_fd(),
         Listener::Unix(socket, _) => socket.as_fd(),
+        Listener::Pool(queue) => queue.as_fd(),
     }
 }
 

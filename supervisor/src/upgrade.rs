@@ -178,6 +178,8 @@ fn reuse_entry(queue: &Listener, number: i32) -> io::Result<String> {
             format!("{}:{}:{number}", address.ip(), address.port())
         }
         Listener::Unix(_, path) => format!("unix:{}:{number}", path.display()),
+        // It has no address, and belongs to the processes of one server.
+        Listener::Pool(_) => return Err(io::ErrorKind::Unsupported.into()),
     })
 }
 

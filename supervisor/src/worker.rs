@@ -8,20 +8,20 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use pagi_perl_runtime::{Application, Command, Host, Interpreter, WorkerExit, WorkerOptions};
+use pagi_perl_runtime::{Application, Command, Host, Interpreter, Pool, WorkerExit, WorkerOptions};
 use pagi_server_core::Stats;
 use pagi_server_core::listener::Listener;
 use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::bundle::Inheritance;
+use crate::bundle::{Inheritance, PoolQueue};
 use crate::channel::{self, Receiver};
 use crate::messages::{FromWorker, Order, ToWorker, fitting};
 use crate::process::{fork, title};
 use crate::scoreboard::{Scoreboard, Slot, State};
 use crate::settings::{Settings, optional};
 use crate::signals::{self, Request, Signals};
-use crate::{daemon, exit, log, mold};
+use crate::{daemon, exit, log, mold, staff};
 
 /// How long a worker whose master is gone may take to end.
 const ORPHAN_LIMIT: Duration = Duration::from_secs(1);
@@ -52,7 +52,7 @@ impl Post {
 
 /// Lives as a worker that loads the application itself (`--no-preload`).
 pub fn run_unloaded(inheritance: Inheritance, order: Order) -> i32 {
-    let Inheritance { settings, scoreboard, listeners, channel, .. } = inheritance;
+    let Inheritance { settings, scoreboard, listeners, pool, channel, .. } = inheritance;
     let post = match Post::new(order, channel, scoreboard) {
         Ok(post) => post,
         Err(message) => {
@@ -62,7 +62,7 @@ pub fn run_unloaded(inheritance: Inheritance, order: Order) -> i32 {
     };
     announce(&post.order);
     match mold::load(&settings) {
-        Ok((interpreter, application)) => run(interpreter, application, &settings, listeners, &post),
+        Ok((interpreter, application)) => run(interpreter, application, &settings, listeners, pool, &post),
         Err(message) => startup_failed(&post, &message),
     }
 }
@@ -73,15 +73,24 @@ pub fn run(
     application: Application,
     settings: &Settings,
     listeners: Vec<Listener>,
+    pool: Option<PoolQueue>,
     post: &Post,
 ) -> i32 {
     announce(&post.order);
+    let is_pool = staff::is_pool(post.order.num);
+    // A worker logs the requests that it hands to the pool.
     let access_log = match settings.open_access_log() {
+        Ok(_) if is_pool => None,
         Ok(access_log) => access_log,
         Err(message) => return startup_failed(post, &message),
     };
+    let (listeners, pool) = match pool {
+        Some(queue) if is_pool => (vec![Listener::Pool(queue.take)], None),
+        Some(queue) => (listeners, Some(Pool { queue: queue.put, options: settings.gate_options() })),
+        None => (listeners, None),
+    };
     let options = WorkerOptions {
-        http: settings.http_config(),
+        http: if is_pool { settings.pool_config() } else { settings.http_config() },
         lifespan: settings.lifespan.into(),
         startup_timeout: optional(settings.startup_timeout),
         shutdown_timeout: settings.processes.shutdown_timeout,
@@ -90,6 +99,7 @@ pub fn run(
         heartbeat: settings.heartbeat(),
         access_log,
         closed_in_children: Vec::new(),
+        pool,
         listeners,
     };
     let (host, receiving, kept_signals) = match connect(post, settings.http.max_connections) {
@@ -130,8 +140,10 @@ fn connect(post: &Post, max_connections: usize) -> io::Result<(Rc<WorkerHost>, O
 }
 
 fn announce(order: &Order) {
-    title::set(&format!("pagi-server: worker {} gen {}", order.num, order.generation), c"pagi-worker");
-    log::speak_as(&format!("worker {}", order.num));
+    let name = staff::Name(order.num);
+    let short = if staff::is_pool(order.num) { c"pagi-pool" } else { c"pagi-worker" };
+    title::set(&format!("pagi-server: {name} gen {}", order.generation), short);
+    log::speak_as(&name.to_string());
 }
 
 /// What an application says about a failed start-up, without the words that say it again.
@@ -177,6 +189,14 @@ impl Host for WorkerHost {
 
     fn others_are_full(&self) -> bool {
         self.neighbours.iter().all(|slot| !slot.has_room(self.max_connections))
+    }
+
+    fn pool_waiting(&self, waiting: u64) {
+        self.slot.set_pool_waiting(waiting);
+    }
+
+    fn pool_waiting_elsewhere(&self) -> u64 {
+        self.neighbours.iter().map(Slot::pool_waiting).sum()
     }
 
     fn draining(&self, connections: u64) {

@@ -5,11 +5,13 @@
 //! direction and a `Waker` in the other. No borrow outlives a method, so applications may re-enter freely (EMB-2).
 //!
 //! The methods are filed by who calls them: `send` and `receive` for the application side, `connection` for the
-//! connection's, `websocket` for both sides of an accepted WebSocket.
+//! connection's, `websocket` for both sides of an accepted WebSocket, `task` for a native service that takes the
+//! application's place.
 
 mod connection;
 mod receive;
 mod send;
+mod task;
 mod websocket;
 
 use std::cell::{Cell, RefCell};
@@ -91,6 +93,7 @@ pub struct Exchange {
     token: Cell<usize>,
     queued: Cell<bool>,
     interest: Cell<Interest>,
+    task: RefCell<task::Attendance>,
     inner: RefCell<Inner>,
 }
 
@@ -192,6 +195,7 @@ impl Exchange {
             token: Cell::new(usize::MAX),
             queued: Cell::new(false),
             interest: Cell::new(Interest::default()),
+            task: RefCell::default(),
             inner: RefCell::new(inner),
         })
     }
@@ -225,9 +229,11 @@ impl Exchange {
         self.token.set(token);
     }
 
-    /// Says what to be woken for; replaces what was said before.
+    /// Says what to be woken for; replaces what was said before. A task that serves the exchange is woken for everything.
     pub fn set_interest(&self, interest: Interest) {
-        self.interest.set(interest);
+        if !self.is_served_by_task() {
+            self.interest.set(interest);
+        }
     }
 
     /// To be called when the exchange was taken from the inbox, before its marks are looked at.
@@ -235,8 +241,11 @@ impl Exchange {
         self.queued.set(false);
     }
 
-    /// Puts the exchange in the inbox unless it is there.
+    /// Puts the exchange in the inbox unless it is there; a task that serves it is woken.
     pub fn notify(self: &Rc<Self>) {
+        if self.wake_task() && self.token().is_none() {
+            return;
+        }
         if !self.queued.replace(true) {
             self.worker.inbox.push(Rc::clone(self));
         }

@@ -23,6 +23,7 @@ impl Exchange {
         }
         if let Some(body) = inner.inbound.pop_front() {
             inner.inbound_bytes -= body.len();
+            inner.body_wanted = true;
             let more = !(inner.inbound_end && inner.inbound.is_empty());
             inner.final_delivered = !more;
             Self::wake_connection(inner);

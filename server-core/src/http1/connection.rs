@@ -21,6 +21,7 @@ use crate::http2;
 use crate::reason::Reason;
 use crate::refusal::Refusal;
 use crate::scope::{Peer, RequestHead};
+use crate::service;
 use crate::stats::Stats;
 use crate::timer::{Timer, earliest};
 use crate::transport::Transport;
@@ -213,7 +214,7 @@ impl<'w, T: Transport> Connection<'w, T> {
         let now = self.worker.now();
         let exchange = Exchange::new(head, Rc::clone(&self.peer), Rc::clone(&self.worker), now);
         let mut body = BodyDecoder::new(framing, self.worker.config.max_body_size);
-        exchange.notify();
+        service::begin(&exchange);
         let mut flow = Flow::new(now);
         let after = poll_fn(|cx| self.poll_exchange(cx, &exchange, &mut body, &mut flow)).await;
         let after = match after {

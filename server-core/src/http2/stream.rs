@@ -17,6 +17,7 @@ use crate::exchange::{Exchange, Progress};
 use crate::reason::Reason;
 use crate::refusal::Refusal;
 use crate::scope::{Peer, ScopeKind};
+use crate::service;
 use crate::timer::{Timer, earliest};
 use crate::worker::Worker;
 
@@ -51,7 +52,7 @@ pub(super) async fn serve(
     if bodiless {
         exchange.push_inbound(Bytes::new(), true);
     }
-    exchange.notify();
+    service::begin(&exchange);
     let mut stream = Stream::new(exchange, worker, link, respond, body, bodiless);
     let ending = match poll_fn(|cx| stream.poll(cx)).await {
         Ending::Upgrade => stream.tunnel().await,

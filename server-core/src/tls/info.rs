@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// The application protocol that ALPN has chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Protocol {
     /// `http/1.1`, or nothing was negotiated.
     Http1,
@@ -21,7 +23,7 @@ impl Protocol {
 }
 
 /// The TLS facts of one connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TlsInfo {
     /// Wire number of the version: 0x0303 or 0x0304 (TLS-6).
     pub version: u16,

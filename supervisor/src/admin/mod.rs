@@ -116,6 +116,8 @@ impl Admin {
                         }
                     })
                 }
+                // No address leads to one.
+                Listener::Pool(_) => continue,
             });
         }
         Ok(())

@@ -17,6 +17,7 @@ mod http;
 mod http2;
 mod listening;
 mod logs;
+mod pool;
 mod processes;
 mod service;
 mod store;
@@ -27,6 +28,7 @@ pub use http::HttpOptions;
 pub use http2::Http2Options;
 pub use listening::ListenOptions;
 pub use logs::LogOptions;
+pub use pool::PoolOptions;
 pub use processes::ProcessOptions;
 pub use service::ServiceOptions;
 pub use store::StoreOptions;
@@ -86,6 +88,9 @@ pub struct CommandLine {
     /// Workers and their supervision.
     #[command(flatten)]
     pub processes: ProcessOptions,
+    /// Processes for blocking code.
+    #[command(flatten)]
+    pub pool: PoolOptions,
     /// Limits and timers of the protocol.
     #[command(flatten)]
     pub http: HttpOptions,

@@ -24,7 +24,8 @@ impl Master {
         })?;
         let title = format!("pagi-server: mold gen {generation}");
         let queues = self.sockets.iter().flat_map(Sockets::queues);
-        let pid = bundle::start(&title, Role::Mold { generation }, &self.settings, &theirs, &self.scoreboard, queues)?;
+        let (role, pool) = (Role::Mold { generation }, self.pool.as_ref());
+        let pid = bundle::start(&title, role, &self.settings, &theirs, &self.scoreboard, queues, pool)?;
         Ok(MoldProcess { pid, peer })
     }
 
@@ -57,10 +58,11 @@ impl Master {
         })?;
         self.workers.insert(id, peer);
         if self.roster.mold_of(order.generation) == Mold::Unused {
-            let title = format!("pagi-server: worker {} gen {}", order.num, order.generation);
+            let title = format!("pagi-server: {} gen {}", staff::Name(order.num), order.generation);
             let queues = self.sockets.iter().flat_map(Sockets::queues);
             let role = Role::Worker(order);
-            return bundle::start(&title, role, &self.settings, &theirs, &self.scoreboard, queues).map(Some);
+            let pool = self.pool.as_ref();
+            return bundle::start(&title, role, &self.settings, &theirs, &self.scoreboard, queues, pool).map(Some);
         }
         let mold = self.molds.get(&order.generation).ok_or(io::ErrorKind::NotFound)?;
         mold.peer.tell(&ToMold::Fork(order), Some(theirs.as_fd()))?;
@@ -69,6 +71,10 @@ impl Master {
 
     /// Indices of the listeners that a worker accepts from.
     pub(super) fn queues_for(&self, num: u32) -> Vec<usize> {
+        if staff::is_pool(num) {
+            // Its only listener is the queue of the pool.
+            return vec![0];
+        }
         let position = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
         let (worker, workers) = (position(num.saturating_sub(1)), position(self.roster.spread));
         let mut first = 0;
@@ -113,16 +119,16 @@ impl Master {
         let Some(worker) = self.roster.workers.get(&id) else { return };
         let Some(pid) = worker.pid else { return };
         match grounds {
-            Grounds::Unneeded => tracing::debug!("Worker {} ({pid}) is not needed any more", worker.num),
+            Grounds::Unneeded => tracing::debug!("{} ({pid}) is not needed any more", staff::Title(worker.num)),
             Grounds::NoHeartbeat => {
                 let age = self.scoreboard.slot(worker.slot).map_or(0, |slot| slot.heartbeat_age_ms());
                 let seconds = Duration::from_millis(age).as_secs_f64();
                 tracing::error!(
-                    "Worker {} ({pid}) has shown no sign of life for {seconds:.1} s: killing it",
-                    worker.num
+                    "{} ({pid}) has shown no sign of life for {seconds:.1} s: killing it",
+                    staff::Title(worker.num)
                 );
             }
-            Grounds::TooSlow => tracing::warn!("Worker {} ({pid}) did not stop in time: killing it", worker.num),
+            Grounds::TooSlow => tracing::warn!("{} ({pid}) did not stop in time: killing it", staff::Title(worker.num)),
         }
         send(Pid::from_raw(pid), Signal::SIGKILL);
         self.roster.note_told(id, Stage::Killed, now);

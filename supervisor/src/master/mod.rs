@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 
-use crate::bundle::{self, Role};
+use crate::bundle::{self, PoolQueue, Role};
 use crate::control::status::Totals;
 use crate::control::verb::Verb;
 use crate::control::{Outcome, Question};
@@ -33,7 +33,7 @@ use crate::sockets::Sockets;
 use crate::store::Store;
 use crate::systemd::{self, Bulletin, Watchdog};
 use crate::upgrade::{Attempt, Heir};
-use crate::{channel, children, exit, log, memory, queues};
+use crate::{channel, children, exit, log, memory, queues, staff};
 
 mod actions;
 mod configuration;
@@ -99,8 +99,10 @@ fn start(
         let configured = settings.processes.workers;
         let scaled = lineage.scaled.filter(|scaled| scaled.from == configured);
         let workers = scaled.map_or(configured, |scaled| scaled.to);
-        let mut roster = Roster::new(workers, !settings.processes.no_preload, Instant::now());
+        let mut roster = Roster::new(workers.max(1), !settings.processes.no_preload, Instant::now());
         roster.room = SLOTS;
+        roster.pool = settings.pool.pool;
+        let pool = (roster.pool > 0).then(PoolQueue::make).transpose()?;
         let standing = match lineage.candidacy {
             Some(_) => Standing::Candidate { told: false },
             None => Standing::Incumbent,
@@ -114,12 +116,14 @@ fn start(
             errands: Errands::default(),
             bulletin: Bulletin::default(),
             watchdog: Watchdog::find(),
-            patience: Patience::new(settings.processes.heartbeat_timeout, settings.startup_timeout),
+            patience: Patience::new(settings.processes.heartbeat_timeout, settings.startup_timeout)
+                .with_pool(settings.pool.pool_timeout),
             settings,
             previous: None,
             about,
             sockets: Some(sockets),
             scoreboard,
+            pool,
             molds: BTreeMap::new(),
             workers: BTreeMap::new(),
             strays: BTreeMap::new(),
@@ -163,6 +167,8 @@ struct Master {
     /// Closed when the server begins to stop.
     sockets: Option<Sockets>,
     scoreboard: Scoreboard,
+    /// Where workers put what the pool is to do.
+    pool: Option<PoolQueue>,
     roster: Roster,
     /// Users who wait.
     errands: Errands,

@@ -15,15 +15,18 @@ sub new {
     my ($class, %args) = @_;
     croak 'PAGI::App::WrapPSGI needs psgi_app, a PSGI application (coderef)'
         unless ref $args{psgi_app} && (ref $args{psgi_app} eq 'CODE' || eval { \&{ $args{psgi_app} } });
-    return bless { psgi_app => $args{psgi_app}, harakiri => $args{harakiri} }, $class;
+    return bless { psgi_app => $args{psgi_app}, harakiri => $args{harakiri}, pool => $args{pool} // 1 }, $class;
 }
 
 sub to_app {
     my ($self) = @_;
-    my ($psgi_app, $harakiri) = @$self{qw(psgi_app harakiri)};
+    my ($psgi_app, $harakiri, $pool) = @$self{qw(psgi_app harakiri pool)};
     return sub {
         my ($scope, $receive, $send) = @_;
         return unsupported($scope) if ($scope->{type} // '') ne 'http';
+        if (my $answered = $pool && _hand_over($scope)) {
+            return $answered;
+        }
         # Most requests come with all of their body in the first event.
         my $received = $receive->();
         my $event = $received->is_done ? $received->get : undef;
@@ -31,6 +34,13 @@ sub to_app {
             if $event && $event->{type} eq 'http.request' && !$event->{more};
         return _spooled($scope, $receive, $received, $send, $psgi_app, $harakiri);
     };
+}
+
+# A Future for the end of the answer when the server has a pool and this is not a process of it.
+sub _hand_over {
+    my ($scope) = @_;
+    my $connection = $scope->{'pagi.connection'} or return;
+    return $connection->can('hand_over') && $connection->hand_over;
 }
 
 async sub _spooled {
@@ -92,8 +102,13 @@ PAGI::App::WrapPSGI - run a PSGI application
 
 =head1 DESCRIPTION
 
-The request body is read first, in a temporary file if it is longer than 64 KiB; then the PSGI application is called, in this process and
-on this event loop: while it computes or waits for a database, other requests of the worker wait. Other scope types are rejected:
+When the server was started with C<--pool N>, each request is handed as a whole to one of N processes that do nothing else:
+the worker keeps the client and goes on serving others, and the process blocks as it likes. The application is routed to once
+more there, so middleware around it sees the request in both processes and the response in the pool process only.
+
+Without a pool, or with C<< pool => 0 >>, the request body is read first, in a temporary file if it is longer than 64 KiB; then the
+PSGI application is called, in this process and on this event loop: while it computes or waits for a database, other requests of
+the worker wait. Other scope types are rejected:
 the Future fails.
 
 The environment is complete (PSGI 1.1, see L<PAGI::App::WrapPSGI::Environment>), with the extensions
@@ -137,6 +152,11 @@ An exception before the response has started makes the request fail: the server 
 =item psgi_app
 
 Required coderef. Croaks C<PAGI::App::WrapPSGI needs psgi_app, a PSGI application (coderef)>.
+
+=item pool
+
+True by default: requests go to the pool when the server has one. False keeps them in the worker, for an application that does not
+block.
 
 =item harakiri
 

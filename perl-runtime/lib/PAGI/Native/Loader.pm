@@ -20,7 +20,14 @@ sub load {
     $ENV{PAGI_ENV} = $option{mode};
     _load_module_option($_) for @{$option{module}};
     my $app = _application(\%option);
+    $app = _psgi($app, \%option) if _is_psgi($app, \%option);
     return _wrap($app, \%option);
+}
+
+# Whether an application is a plain, blocking request and response: with a pool its requests go there unseen.
+sub is_blocking {
+    my ($code) = @_;
+    return Scalar::Util::blessed($code) && $code->isa('PAGI::Blocking') ? 1 : 0;
 }
 
 # "FILE line N" of the code, for messages about an application that gives no place of its own.
@@ -137,6 +144,43 @@ sub _load_module_option {
     my @imports = defined $imports ? split(/,/, $imports) : ();
     _require($path) && eval { package main; $name->import(@imports); 1 } or die "Cannot load module $name: $@";
     return;
+}
+
+# `starman app.psgi` users change one word: a file of that name which mentions neither an async sub nor a PAGI module is
+# what its name says.
+sub _is_psgi {
+    my ($app, $option) = @_;
+    return 0 unless $option->{kind} eq 'named' && $option->{source} =~ /\.psgi\z/i;
+    open my $file, '<:raw', $option->{source} or return 0;
+    local $/;
+    my $text = <$file>;
+    $text =~ s/^__(?:END|DATA)__$.*//ms;
+    $text =~ s/^\s*#.*$//mg;
+    return $text !~ /\basync\s+sub\b|\bPAGI::/;
+}
+
+# With a pool the whole application belongs there; without one it runs in the worker, one request at a time.
+sub _psgi {
+    my ($psgi, $option) = @_;
+    require PAGI::App::WrapPSGI;
+    my $wrapped = PAGI::App::WrapPSGI->new(psgi_app => $psgi)->to_app;
+    my $app = sub { goto &{$_[0]{type} eq 'sse' ? _plain($wrapped) : $wrapped} };
+    print STDERR "$option->{source} is a PSGI application: without --pool it blocks its worker while it computes\n"
+        unless $option->{quiet} || $option->{pool};
+    return $option->{pool} ? bless sub { goto &$app }, 'PAGI::Blocking' : $app;
+}
+
+# PSGI knows no event streams: what a browser asks for as one is an ordinary request, which may well be answered with one.
+sub _plain {
+    my ($app) = @_;
+    return sub {
+        my ($scope, $receive, $send) = @_;
+        return $app->(
+            { %$scope, type => 'http' },
+            sub { $receive->()->transform(done => sub { +{ %{$_[0]}, type => $_[0]{type} =~ s/\Asse\./http./r } }) },
+            sub { $send->({ %{$_[0]}, type => "sse.$_[0]{type}" }) },
+        );
+    };
 }
 
 # Development mode checks the application's events with Lint when the toolkit has it.

@@ -1,0 +1,40 @@
+//! What goes into the queue beside the stream.
+
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::scope::Peer;
+use crate::tls::info::TlsInfo;
+
+/// First byte on the stream: a pool process has taken the ticket and begins.
+pub const TAKEN: u8 = b'+';
+
+/// What a pool process is asked to do with the stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ticket {
+    /// Answer the request that comes in HTTP/1.1 on the stream.
+    Request(Origin),
+    /// Run the job that the application's own code has written to the stream.
+    Job,
+}
+
+/// Where a request came from: the pool process shows it in the scope as if it had the connection itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    client: Option<(String, u16)>,
+    server: (String, Option<u16>),
+    tls: Option<Rc<TlsInfo>>,
+}
+
+impl From<&Peer> for Origin {
+    fn from(peer: &Peer) -> Self {
+        Self { client: peer.client.clone(), server: peer.server.clone(), tls: peer.tls.clone() }
+    }
+}
+
+impl From<Origin> for Peer {
+    fn from(origin: Origin) -> Self {
+        Self { client: origin.client, server: origin.server, tls: origin.tls }
+    }
+}
