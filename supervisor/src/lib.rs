@@ -28,6 +28,7 @@ pub mod exit;
 pub mod handover;
 pub mod heartbeat;
 pub mod inherited;
+pub mod init;
 pub mod library;
 pub mod log;
 pub mod master;

@@ -16,7 +16,7 @@ use crate::privileges::Identity;
 use crate::readiness::Readiness;
 use crate::settings::{self, Settings};
 use crate::sockets::Sockets;
-use crate::{banner, check, control, daemon, exit, log, master, mold, signals, single, worker};
+use crate::{banner, check, control, daemon, exit, init, log, master, mold, signals, single, worker};
 
 /// Runs the command and returns the status to exit with.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
@@ -51,6 +51,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     match settings::read(arguments) {
         Ok(settings::Checked { settings, warnings, check_only: true }) => check::run(&settings, &warnings),
         Ok(settings::Checked { settings, warnings, .. }) => {
+            if !settings.has_workers()
+                && let Err(error) = init::stand_apart()
+            {
+                return failed(error);
+            }
             run_server(settings, &warnings, inherited, Lineage { origin, candidacy, scaled: estate.workers }, estate)
         }
         Err(answer) => {

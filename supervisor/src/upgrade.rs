@@ -23,6 +23,9 @@ use crate::sockets::{Sockets, descriptor};
 /// How long a successor that is not wanted any more may take to end.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Why a server that is process 1 does not upgrade.
+pub const NOT_IN_CONTAINER: &str = "The container would end with this process; start one with the new version instead";
+
 /// A successor being tried.
 pub struct Attempt {
     pid: Pid,

@@ -1,8 +1,9 @@
 //! Changing places: with a successor that this server starts, or with the predecessor that has started it.
 
 use crate::handover::Scaled;
+use crate::init;
 use crate::roster::Beginning;
-use crate::upgrade::{Attempt, Heir, report_failure};
+use crate::upgrade::{Attempt, Heir, NOT_IN_CONTAINER, report_failure};
 
 use super::*;
 
@@ -32,6 +33,7 @@ impl Master {
     pub(super) fn upgrade(&mut self, answer: oneshot::Sender<Outcome>) {
         let refusal = match self.standing {
             Standing::Candidate { .. } => Some("This server has not taken the place of the previous one yet"),
+            _ if init::is_end_of_container() => Some(NOT_IN_CONTAINER),
             _ if self.upgrading.is_some() => Some("An upgrade is under way"),
             _ if self.roster.reload.is_some() => Some("A reload is under way; try again when it has ended"),
             _ => None,

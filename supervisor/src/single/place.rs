@@ -12,11 +12,12 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 use crate::control::{Outcome, Question};
+use crate::init;
 use crate::readiness::Readiness;
 use crate::server::{Lineage, Management};
 use crate::sockets::Sockets;
 use crate::systemd::{self, Bulletin};
-use crate::upgrade::{Attempt, Heir, report_failure};
+use crate::upgrade::{Attempt, Heir, NOT_IN_CONTAINER, report_failure};
 
 /// Where this server stands between two others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,6 +144,7 @@ impl Place {
     pub(super) fn upgrade(self: &Rc<Self>, answer: oneshot::Sender<Outcome>, commands: &UnboundedSender<Command>) {
         let refusal = match self.standing.get() {
             _ if self.stopping.get() => Some("The server is stopping"),
+            _ if init::is_end_of_container() => Some(NOT_IN_CONTAINER),
             Standing::Candidate => Some("This server has not taken the place of the previous one yet"),
             _ if self.upgrading.borrow().is_some() => Some("An upgrade is under way"),
             _ => None,
