@@ -14,12 +14,10 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /usr/src/pagi
 COPY . .
-# The binary looks for its Perl library where the last stage has it. Debug lines stay in this stage.
-ENV PAGI_PACKAGED_LIB=/usr/share/pagi/perl
-RUN cargo build --release --locked --package pagi-supervisor --package pagi-manual \
-    && strip target/release/pagi-server target/release/pagictl \
-    && target/release/pagi-manual target \
-    && packaging/licences target/licences --locked \
+# --build-arg PROFILE=dev for an image that is built quickly and runs slowly. Debug lines stay in this stage.
+ARG PROFILE=release
+RUN PROFILE="$PROFILE" packaging/compile \
+    && strip target/dist/bin/* \
     && packaging/install /out \
     && rm -rf /out/etc /out/usr/lib /out/usr/share/man /out/usr/share/bash-completion /out/usr/share/fish \
         /out/usr/share/zsh /out/usr/share/doc/pagi/examples \

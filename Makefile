@@ -25,7 +25,8 @@ package: deps-run ## Build .deb (or .rpm), chart, SBOM and, with a container eng
 	packaging/apt/install package
 	packaging/build
 
-install: build docs-man ## Install below DESTDIR (packaging/install says what)
+install: deps-run ## Install below DESTDIR (packaging/install says what)
+	packaging/compile
 	packaging/install "$(DESTDIR)/"
 
 test: deps-test test-rust test-perl test-bench test-packaging ## Run all tests

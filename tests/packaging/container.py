@@ -83,6 +83,7 @@ class Builder:
         self.place = CACHE / "images" / purpose
         self.known = {}
         self.executed = []
+        self.arguments = {}
 
     def base(self, name):
         if name in self.known:
@@ -96,16 +97,17 @@ class Builder:
             run("unshare", "--mount", "--propagation", "private", "mmdebstrap", "--quiet", "--variant=minbase", suite, root)
         return Image(root)
 
-    def build(self, name, path, context):
-        """Builds the image NAME from a Dockerfile."""
+    def build(self, name, path, context, arguments=None):
+        """Builds the image NAME from a Dockerfile; the arguments are those of --build-arg."""
         image = None
+        self.arguments = arguments or {}
         for number, stage in enumerate(dockerfile.stages(path.read_text())):
             base = self.base(stage.image)
             root = self.place / f"{name.split(':')[0]}-{number}"
             shutil.rmtree(root, ignore_errors=True)
             root.parent.mkdir(parents=True, exist_ok=True)
             run("cp", "-a", "--reflink=auto", base.root, root)
-            image = Image(root, json.loads(json.dumps(base.settings)))
+            image = Image(root, {**json.loads(json.dumps(base.settings)), "arguments": {}})
             if stage.name:
                 self.known[stage.name] = image
             for step in stage.instructions:
@@ -119,11 +121,15 @@ class Builder:
         settings = image.settings
         if step.name == "RUN":
             words = ["/bin/sh", "-c", step.text]
-            run(HERE / "enter", image.root, "env", "-i", *inside(image, words))
+            given = [f"{key}={value}" for key, value in settings["arguments"].items()]
+            run(HERE / "enter", image.root, "env", "-i", *given, *inside(image, words))
         elif step.name == "COPY":
             self.copy(image, step, context)
         elif step.name == "ENV":
             settings["env"].update(dockerfile.assignments(step.text))
+        elif step.name == "ARG":
+            for key, value in dockerfile.assignments(step.text):
+                settings["arguments"][key] = self.arguments.get(key, value)
         elif step.name == "WORKDIR":
             settings["workdir"] = step.text
             (image.root / step.text.lstrip("/")).mkdir(parents=True, exist_ok=True)
@@ -135,7 +141,7 @@ class Builder:
             settings["health"] = step.words
         elif step.name == "STOPSIGNAL":
             settings["signal"] = step.text
-        elif step.name not in ("LABEL", "EXPOSE", "ARG"):
+        elif step.name not in ("LABEL", "EXPOSE"):
             sys.exit(f"line {step.line}: {step.name} cannot be executed here")
 
     def copy(self, image, step, context):

@@ -10,7 +10,7 @@ import re
 import shutil
 
 from deb import APP, BROKEN, URL, workers
-from machine import HERE, QUICK, Box, Root, Steps, following, version
+from machine import HERE, QUICK, TARGET, Box, Root, Steps, following, version
 
 SUITE = "trixie"
 PROVIDER = """Name: debian-provides
@@ -26,16 +26,13 @@ Made for a test.
 """
 # What shows that a package of another distribution would be there.
 COMMANDS = {"shadow-utils": "useradd", "systemd": "systemctl"}
-# The same flags as the Debian package's: what was compiled for that one is used again.
-FLAGS = "--remap-path-prefix=/src/target/deb/source=/usr/src/pagi " \
-        "--remap-path-prefix=/src/target/deb/source/target/cargo-home=/usr/src/cargo"
 
 
 def build(root, number):
     print(f"building {number} as an rpm", flush=True)
     root.put_source(number)
-    root.call(*QUICK, f"RUSTFLAGS={FLAGS}", "CARGO_HOME=/src/target/deb/source/target/cargo-home",
-              "CARGO_TARGET_DIR=/src/target/deb/source/target", "/src/packaging/build-rpm", "/out")
+    # What was compiled for the Debian package is used again.
+    root.call(*QUICK, f"CARGO_TARGET_DIR=/{TARGET}", "/src/packaging/build-rpm", "/out")
     return next((root.path / "out").glob(f"pagi-{number}-*.x86_64.rpm"))
 
 
