@@ -8,7 +8,7 @@ import shutil
 import threading
 
 from container import Builder, Container, copy_context
-from machine import CACHE, TOP, Steps, run
+from machine import CACHE, TOP, Steps, bring_crates, bring_objects, run
 
 # Leaves orphans behind: a child ends at once, its own child a moment later.
 ORPHANS = r"""use strict;
@@ -39,13 +39,13 @@ async sub app {
 
 
 def context():
-    """What `docker build .` would send, and the crates, because steps here have no way to crates.io."""
+    """What `docker build .` would send, and what cache mounts would bring: objects compiled already."""
     staged, sent = CACHE / "images" / "staged", CACHE / "images" / "context"
     for path in (staged, sent):
         shutil.rmtree(path, ignore_errors=True)
     run(TOP / "packaging/stage", staged)
     copy_context(staged, sent)
-    run("cargo", "vendor", "--quiet", "--locked", sent / "vendor", cwd=TOP)
+    bring_objects(sent / "target/debug")
     return sent
 
 
@@ -118,7 +118,11 @@ def main():
     steps = Steps("image")
     builder = Builder("pagi")
     base = builder.base("debian:trixie-slim")
+    # Steps here may have no way to crates.io.
+    run("cargo", "fetch", "--locked", cwd=TOP)
+    bring_crates(base.root)
     image = builder.build("pagi:latest", TOP / "Dockerfile", context(), {"PROFILE": "dev"})
+    shutil.rmtree(image.root / "root/.cargo")
     print(f"image: {image.size() / 1e6:.0f} MB, of which the Debian base has {base.size() / 1e6:.0f} MB", flush=True)
     defaults(steps, image)
     environment(steps, image)

@@ -46,7 +46,7 @@ def dependencies():
 
 
 # The same code, compiled sooner: these tests are about packages, not about speed.
-QUICK = ["env", "PROFILE=dev", "RUSTFLAGS=", "CARGO_NET_OFFLINE=true"]
+QUICK = ["env", "PROFILE=dev", "CARGO_NET_OFFLINE=true"]
 TARGET = "src/target/deb/source/target"
 
 
@@ -89,15 +89,14 @@ class Root:
     def fetch(self):
         """Fetches the crates on this machine, as the root may have no way out, and brings what is compiled already."""
         run("cargo", "fetch", "--locked", cwd=TOP)
-        home = self.path / "root/.cargo"
-        home.mkdir(exist_ok=True)
-        run("cp", "-au", pathlib.Path.home() / ".cargo/registry", home)
+        bring_crates(self.path)
         debug = self.path / TARGET / "debug"
-        same = self.call("rustc", "-vV").stdout == run("rustc", "-vV").stdout
-        if same and pathlib.Path.home() == pathlib.Path("/root") and not debug.exists():
-            debug.mkdir(parents=True)
-            for name in ("deps", ".fingerprint", "build"):
-                run("cp", "-a", TOP / "target/debug" / name, debug)
+        if self.has_our_compiler() and not debug.exists():
+            bring_objects(debug)
+
+    def has_our_compiler(self):
+        """Whether what this machine has compiled can be used in the root."""
+        return pathlib.Path.home() == pathlib.Path("/root") and self.call("rustc", "-vV").stdout == run("rustc", "-vV").stdout
 
     def build_deb(self, number):
         """Builds the package of a version, and returns its file."""
@@ -105,6 +104,23 @@ class Root:
         self.put_source(number)
         self.call(*QUICK, "/src/packaging/build-deb", "--keep", "/out")
         return next((self.path / "out").glob(f"pagi_{number}+*.deb"))
+
+
+def bring_crates(root):
+    """Copies the crates that this machine has fetched into a root."""
+    (root / "root/.cargo").mkdir(exist_ok=True)
+    run("cp", "-au", pathlib.Path.home() / ".cargo/registry", root / "root/.cargo")
+
+
+def bring_objects(debug):
+    """Copies what this machine has compiled into a target directory: cargo takes what fits and compiles the rest."""
+    (debug / "deps").mkdir(parents=True)
+    for name in (".fingerprint", "build"):
+        run("cp", "-a", TOP / "target/debug" / name, debug)
+    for path in (TOP / "target/debug/deps").iterdir():
+        # Libraries of others: ours are compiled anew, because they are in another place.
+        if path.suffix in (".rlib", ".rmeta", ".so", ".d") and "pagi_" not in path.name:
+            shutil.copy2(path, debug / "deps")
 
 
 class Box:
