@@ -20,6 +20,7 @@ fn main() {
     // The Perl headers are full of what -Wextra dislikes.
     build
         .file("shim/bridge.c")
+        .file("shim/signal.c")
         .file("shim/stack.c")
         .warnings(false)
         .flag("-Wall")

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "bridge.h"
+#include "signal.h"
 
 /* The one interpreter. Functions without a pTHX parameter use it through the macros' `my_perl`. */
 static PerlInterpreter *my_perl;
@@ -23,7 +24,6 @@ static PerlInterpreter *my_perl;
 static HV *future_stash;      /* package Future */
 static int fast_futures;      /* whether Future's pure-Perl layout is the known one */
 static int xs_depth;          /* how many of our XSUBs are on the C stack */
-static int wake_fd = -1;      /* written to when a Perl signal is pending */
 static SV *copy_guard;        /* XSUB that reads a value with magic */
 static SV *show_guard;        /* XSUB that makes a string of a value */
 static HEK *scope_types[3];
@@ -633,8 +633,11 @@ int pagi_future_watch(SV *future, size_t call, SV **error)
     SV *callback = sv_2mortal(newRV_noinc((SV *)cv));
     SV *result;
     int outcome;
+    /* A promise has only the methods that `await` needs. */
+    const char *method
+        = gv_fetchmethod_autoload(SvSTASH(SvRV(future)), "on_ready", FALSE) ? "on_ready" : "AWAIT_ON_READY";
     CvXSUBANY(cv).any_uv = (UV)call;
-    outcome = invoke_method(future, "on_ready", callback, &result);
+    outcome = invoke_method(future, method, callback, &result);
     *error = outcome == PAGI_DIED ? result : NULL;
     if (outcome != PAGI_DIED && result)
         SvREFCNT_dec_NN(result);
@@ -1015,53 +1018,6 @@ static XSPROTO(xs_loop)
     XSRETURN(1);
 }
 
-/* ---- signals --------------------------------------------------------------------------------------------------- */
-
-static Sighandler3_t perl_csighandler3;
-static Sighandler1_t perl_csighandler1;
-static Sighandler_t perl_csighandler;
-
-/* The runtime swallows EINTR, so a Perl signal has to wake the loop by itself. */
-static void wake_loop(void)
-{
-    if (wake_fd >= 0) {
-        uint64_t one = 1;
-        int saved = errno;
-        ssize_t written = write(wake_fd, &one, sizeof one);
-        (void)written;
-        errno = saved;
-    }
-}
-
-static void waking_handler3(int sig, Siginfo_t *info, void *context)
-{
-    perl_csighandler3(sig, info, context);
-    wake_loop();
-}
-
-static void waking_handler1(int sig)
-{
-    perl_csighandler1(sig);
-    wake_loop();
-}
-
-/* The one that assignments to %SIG install. */
-#ifdef PERL_USE_3ARG_SIGHANDLER
-static void waking_handler(int sig, Siginfo_t *info, void *context)
-{
-    perl_csighandler(sig, info, context);
-    wake_loop();
-}
-#else
-static void waking_handler(int sig)
-{
-    perl_csighandler(sig);
-    wake_loop();
-}
-#endif
-
-void pagi_set_wake_fd(int fd) { wake_fd = fd; }
-
 /* ---- forks ------------------------------------------------------------------------------------------------------- */
 
 static int forked;
@@ -1070,6 +1026,7 @@ static int forked;
 static void in_forked_child(void)
 {
     forked = 1;
+    pagi_set_wake_fd(-1); /* the parent's */
     pagi_rs_forked();
 }
 
@@ -1081,6 +1038,33 @@ void pagi_perl_after_fork(void)
 {
     forked = 0;
     PL_srand_called = FALSE;
+}
+
+static int signal_number(pTHX_ SV *sv)
+{
+    IV number = SvIV(sv);
+    if (number < 1 || number >= NSIG)
+        croak("%" IVdf " is not the number of a signal", number);
+    return (int)number;
+}
+
+/* PAGI::Native::claim_signal($number), release_signal($number) */
+static XSPROTO(xs_claim_signal)
+{
+    dXSARGS;
+    if (items != 1)
+        croak("claim_signal takes the number of a signal");
+    pagi_claim_signal(signal_number(aTHX_ ST(0)));
+    XSRETURN_EMPTY;
+}
+
+static XSPROTO(xs_release_signal)
+{
+    dXSARGS;
+    if (items != 1)
+        croak("release_signal takes the number of a signal");
+    pagi_release_signal(signal_number(aTHX_ ST(0)));
+    XSRETURN_EMPTY;
 }
 
 /* ---- start and end ----------------------------------------------------------------------------------------------- */
@@ -1112,7 +1096,8 @@ static const struct method_name methods[] = {
 static const struct method_name operations[] = {
     { "PAGI::Native::turn", 0 },     { "PAGI::Native::timer", 1 }, { "PAGI::Native::cancel_timer", 2 },
     { "PAGI::Native::watch", 3 },    { "PAGI::Native::unwatch", 4 }, { "PAGI::Native::later", 5 },
-    { "PAGI::Native::now", 6 },      { "PAGI::Native::put_job", 7 },
+    { "PAGI::Native::now", 6 },      { "PAGI::Native::put_job", 7 }, { "PAGI::Native::depth", 8 },
+    { "PAGI::Native::era", 9 },      { "PAGI::Native::post_fork", 10 },
 };
 
 static void xs_init(pTHX)
@@ -1120,6 +1105,8 @@ static void xs_init(pTHX)
     size_t i;
     newXS("DynaLoader::boot_DynaLoader", boot_DynaLoader, __FILE__);
     newXS("PAGI::Native::use_fast_futures", xs_use_fast_futures, __FILE__);
+    newXS("PAGI::Native::claim_signal", xs_claim_signal, __FILE__);
+    newXS("PAGI::Native::release_signal", xs_release_signal, __FILE__);
     for (i = 0; i < sizeof methods / sizeof *methods; i++)
         CvXSUBANY(newXS(methods[i].name, xs_method, __FILE__)).any_i32 = methods[i].code;
     for (i = 0; i < sizeof operations / sizeof *operations; i++)
@@ -1164,12 +1151,7 @@ int pagi_perl_start(void)
         return 1;
     PL_origalen = 1;
     intern();
-    perl_csighandler3 = PL_csighandler3p;
-    perl_csighandler1 = PL_csighandler1p;
-    perl_csighandler = PL_csighandlerp;
-    PL_csighandlerp = waking_handler;
-    PL_csighandler3p = waking_handler3;
-    PL_csighandler1p = waking_handler1;
+    pagi_wake_on_signals();
     return 0;
 }
 

@@ -78,7 +78,7 @@ impl Interpreter {
     /// To be called in a child right after fork: random numbers and the loop's descriptors become its own.
     pub fn after_fork(&mut self) {
         interpreter::after_fork();
-        native::reactor().after_fork();
+        native::reactor().adopt();
     }
 
     /// Runs END blocks and global destruction, for a process that ends without having served.

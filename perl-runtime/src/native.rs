@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::time::{Duration, Instant};
 
 use crate::perl::descriptor;
+use crate::perl::interpreter;
 use crate::perl::value::{Outcome, Scalar, View};
 use crate::reactor::{Direction, Reactor};
 use crate::worker;
@@ -15,6 +16,14 @@ thread_local! {
 /// The reactor of this process; made on first use and never freed, because global destruction may still cancel timers.
 pub(crate) fn reactor() -> &'static Reactor {
     REACTOR.with(|cell| *cell.get_or_init(|| Box::leak(Box::default())))
+}
+
+/// In the child of any fork, inside the fork handler. A thread that has no reactor has nothing to take note of.
+pub(crate) fn forked() {
+    let reactor = REACTOR.try_with(|cell| cell.get().copied());
+    if let Ok(Some(reactor)) = reactor {
+        reactor.forked();
+    }
 }
 
 /// What a function of `PAGI::Native` comes to.
@@ -29,6 +38,7 @@ pub(crate) enum LoopResult {
 
 /// Runs one function. Numbers as in the shim's table.
 pub(crate) fn operate(operation: i32, arguments: &[View<'_>]) -> LoopResult {
+    reactor().begin_anew_if_copied();
     let result = match operation {
         0 => return turn(arguments),
         1 => timer(arguments),
@@ -38,6 +48,9 @@ pub(crate) fn operate(operation: i32, arguments: &[View<'_>]) -> LoopResult {
         5 => later(arguments),
         6 => Ok(Some(Scalar::num(now()))),
         7 => put_job(arguments),
+        8 => Ok(Some(Scalar::int(worker::with(|worker| i64::from(worker.depth())).unwrap_or(0)))),
+        9 => Ok(Some(Scalar::int(i64::try_from(reactor().era()).unwrap_or(i64::MAX)))),
+        10 => post_fork(),
         _ => Err("unknown function of PAGI::Native".to_owned()),
     };
     match result {
@@ -74,25 +87,31 @@ fn cancel_timer(arguments: &[View<'_>]) -> Result<Option<Scalar>, String> {
     Ok(None)
 }
 
-/// `watch($fd, $direction, $code)`: direction 0 reads, 1 writes, 2 waits for the hang-up.
+/// `watch($fd, $direction, $code)`: direction 0 reads, 1 writes, 2 waits for the hang-up. The watch's number.
 fn watch(arguments: &[View<'_>]) -> Result<Option<Scalar>, String> {
     let [fd, direction, code] = arguments else {
         return Err("watch takes fd, direction and a code reference".to_owned());
     };
     let fd = descriptor_of(*fd)?;
-    reactor()
+    let id = reactor()
         .watch(fd, direction_of(*direction)?, code_of(*code)?)
         .map_err(|error| format!("cannot watch fd {fd}: {error}"))?;
+    Ok(Some(Scalar::int(i64::try_from(id).unwrap_or(i64::MAX))))
+}
+
+/// `unwatch($id)`.
+fn unwatch(arguments: &[View<'_>]) -> Result<Option<Scalar>, String> {
+    if let Some(id) = arguments.first().and_then(|id| id.int().ok()).and_then(|id| u64::try_from(id).ok()) {
+        reactor().unwatch(id).map_err(|error| format!("cannot stop watching a descriptor: {error}"))?;
+    }
     Ok(None)
 }
 
-/// `unwatch($fd, $direction)`.
-fn unwatch(arguments: &[View<'_>]) -> Result<Option<Scalar>, String> {
-    let [fd, direction] = arguments else { return Err("unwatch takes fd and direction".to_owned()) };
-    let fd = descriptor_of(*fd)?;
-    reactor()
-        .unwatch(fd, direction_of(*direction)?)
-        .map_err(|error| format!("cannot stop watching fd {fd}: {error}"))?;
+/// `post_fork()`: a child that the application forked goes on with everything its parent waits for.
+fn post_fork() -> Result<Option<Scalar>, String> {
+    if interpreter::is_forked_child() {
+        reactor().adopt();
+    }
     Ok(None)
 }
 
@@ -158,29 +177,34 @@ pub(crate) fn turn_alone(wait: Option<Duration>) -> worker::Turned {
         Some(deadline) => deadline.duration_since(Instant::now()).min(wait.unwrap_or(Duration::MAX)),
         None => wait.unwrap_or(Duration::MAX),
     };
-    run_due(reactor, wait)
+    match run_due(reactor, wait) {
+        Ok(_) => worker::Turned::Done,
+        Err(turned) => turned,
+    }
 }
 
-/// Runs what is ready in the order of BIND-2: descriptors, timers, deferred calls.
-pub(crate) fn run_due(reactor: &Reactor, wait: Duration) -> worker::Turned {
+/// Runs what is ready in the order of BIND-2: descriptors, timers, deferred calls. Returns how many callbacks ran.
+pub(crate) fn run_due(reactor: &Reactor, wait: Duration) -> Result<usize, worker::Turned> {
     // Deferred calls that exist now; what they or the callbacks before them add belongs to the next turn.
     let deferred = reactor.deferred();
-    for code in reactor.ready_watches(wait) {
-        if let Err(exit) = run(&code) {
-            return exit;
+    let mut ran = 0;
+    for (id, code) in reactor.ready_watches(wait) {
+        if reactor.is_watched(id) {
+            run(&code)?;
+            ran += 1;
         }
     }
-    for code in reactor.due_timers() {
-        if let Err(exit) = run(&code) {
-            return exit;
-        }
+    let moment = Instant::now();
+    for _ in 0..Reactor::TIMERS_PER_TURN {
+        let Some(code) = reactor.take_due(moment) else { break };
+        run(&code)?;
+        ran += 1;
     }
     for code in deferred {
-        if let Err(exit) = run(&code) {
-            return exit;
-        }
+        run(&code)?;
+        ran += 1;
     }
-    worker::Turned::Done
+    Ok(ran)
 }
 
 fn run(code: &Scalar) -> Result<(), worker::Turned> {

@@ -48,6 +48,8 @@ use crate::worker_api::Host;
 
 /// Nested turns below this depth start no new requests.
 const MAX_DEPTH: u32 = 4;
+/// Turns nested deeper than this are refused: each holds a piece of the C stack.
+const DEEPEST: u32 = 200;
 /// Call number of the lifespan call.
 pub(crate) const LIFESPAN: usize = usize::MAX - 1;
 /// Sets of handles kept for reuse.
@@ -72,19 +74,10 @@ pub(crate) enum Turned {
     Failed(String),
 }
 
-/// One turn on behalf of Perl code that waits.
+/// One turn on behalf of Perl code that waits: until something ran, or `wait` is over.
 pub(crate) fn nested_turn(wait: Option<Duration>) -> Turned {
     match with(|worker| worker) {
-        Some(worker) if !worker.is_forked_child() => {
-            let wait = wait.map_or(worker.heartbeat, |wait| wait.min(worker.heartbeat));
-            worker.depth.set(worker.depth.get() + 1);
-            let turned = worker.turn(wait);
-            worker.depth.set(worker.depth.get() - 1);
-            match turned {
-                Ok(()) => Turned::Done,
-                Err(Exited) => Turned::Exit,
-            }
-        }
+        Some(worker) if !worker.is_forked_child() => worker.nest(wait),
         _ => native::turn_alone(wait),
     }
 }
@@ -105,6 +98,10 @@ pub(crate) struct Loop {
     put_off: RefCell<Vec<Rc<Exchange>>>,
     pub(crate) lifespan: LifespanCall,
     depth: Cell<u32>,
+    /// Counts calls into Perl, so that a nested turn knows whether anything has happened.
+    activity: Cell<u64>,
+    /// When signal handlers were last looked after.
+    signals_seen: Cell<Instant>,
     wake: &'static AsyncFd<EventFd>,
     perl_fds: RefCell<Option<AsyncFd<OwnedFd>>>,
     parking: RefCell<Timer>,
@@ -132,7 +129,8 @@ impl Loop {
             interpreter::set_wake_fd(eventfd.as_raw_fd());
             Box::leak(Box::new(descriptor::watched(eventfd)?))
         };
-        native::reactor().after_fork();
+        interpreter::know_signals();
+        native::reactor().adopt();
         let this = Box::leak(Box::new(Self {
             runtime,
             local: LocalSet::new(),
@@ -145,6 +143,8 @@ impl Loop {
             put_off: RefCell::default(),
             lifespan: LifespanCall::new(),
             depth: Cell::new(0),
+            activity: Cell::new(0),
+            signals_seen: Cell::new(Instant::now()),
             wake,
             perl_fds: RefCell::new(None),
             parking: RefCell::default(),
@@ -171,17 +171,60 @@ impl Loop {
         interpreter::is_forked_child()
     }
 
+    /// How many turns are nested in each other now; 0 outside of Perl code that waits.
+    pub(crate) fn depth(&self) -> u32 {
+        self.depth.get()
+    }
+
+    fn nest(&'static self, wait: Option<Duration>) -> Turned {
+        if self.depth.get() >= DEEPEST {
+            return Turned::Failed(format!(
+                "{DEEPEST} handlers wait inside each other (get, recv, one_tick, ...); await instead of blocking"
+            ));
+        }
+        let until = wait.and_then(|wait| Instant::now().checked_add(wait));
+        let before = self.activity.get();
+        self.depth.set(self.depth.get() + 1);
+        let turned = loop {
+            let left = until.map_or(self.heartbeat, |until| until.saturating_duration_since(Instant::now()));
+            if let Err(Exited) = self.turn(left.min(self.heartbeat)) {
+                break Turned::Exit;
+            }
+            // The heartbeat ends a park, but is nothing that anybody waits for.
+            if self.activity.get() != before || until.is_some_and(|until| until <= Instant::now()) {
+                break Turned::Done;
+            }
+        };
+        self.depth.set(self.depth.get() - 1);
+        turned
+    }
+
+    /// Perl code ran.
+    fn note_activity(&self, calls: usize) {
+        self.activity.set(self.activity.get().wrapping_add(calls as u64));
+    }
+
     // ---- park, drain ------------------------------------------------------------------------------------------------------
 
     /// One turn, waiting at most `wait`.
     pub(crate) fn turn(&'static self, wait: Duration) -> Result<(), Exited> {
         self.park(wait);
+        self.repair_signals();
         self.drain()?;
         self.host.turn(&self.core.stats);
         if self.core.is_full() {
             self.core.others_are_full.set(self.host.others_are_full());
         }
         Ok(())
+    }
+
+    /// The application may end `local $SIG{TERM}` in any turn; looking at every heartbeat is often enough.
+    fn repair_signals(&self) {
+        let now = Instant::now();
+        if now.duration_since(self.signals_seen.get()) >= self.heartbeat {
+            self.signals_seen.set(now);
+            interpreter::repair_signals();
+        }
     }
 
     fn park(&'static self, wait: Duration) {
@@ -215,6 +258,7 @@ impl Loop {
             // A Perl signal is pending; its handler runs when Perl does.
             let _ = self.wake.get_ref().read();
             guard.clear_ready();
+            self.note_activity(1);
             return Poll::Ready(());
         }
         if let Some(fds) = &*self.perl_fds.borrow()
@@ -250,11 +294,13 @@ impl Loop {
         // What is queued now; what the application adds is for the next turn (FUT-10).
         for _ in 0..self.core.inbox.len() {
             let Some(exchange) = self.core.inbox.pop() else { break };
+            self.note_activity(1);
             self.attend(exchange)?;
             interpreter::free_temporaries();
         }
         if self.depth.get() < MAX_DEPTH {
             let put_off = std::mem::take(&mut *self.put_off.borrow_mut());
+            self.note_activity(put_off.len());
             for exchange in put_off {
                 self.start(exchange)?;
             }
@@ -282,8 +328,12 @@ impl Loop {
             });
         }
         match native::run_due(reactor, Duration::ZERO) {
-            Turned::Exit => Err(Exited),
-            _ => Ok(()),
+            Ok(ran) => {
+                self.note_activity(ran);
+                Ok(())
+            }
+            Err(Turned::Exit) => Err(Exited),
+            Err(_) => Ok(()),
         }
     }
 

@@ -56,10 +56,13 @@ sub _wire_loops {
         require PAGI::Native::FutureIO;
         PAGI::Native::FutureIO->APPLY unless defined $Future::IO::IMPL;
     }
-    # IO::Async asks this variable when its first loop is made; an environment variable would win over it.
-    delete $ENV{IO_ASYNC_LOOP};
+    # These libraries look when they make their first loop. Environment variables would win over the choice made here.
+    delete @ENV{qw(IO_ASYNC_LOOP PERL_ANYEVENT_MODEL AE_MODEL)};
     no warnings 'once';
     $IO::Async::Loop::LOOP = 'PAGI::Native::IOAsyncLoop';
+    # A model is taken when the package beside it has a version, which this one has.
+    unshift @AnyEvent::REGISTRY, ['PAGI::Native' => 'AnyEvent::Impl::PAGI'];
+    $ENV{MOJO_REACTOR} = 'PAGI::Native::MojoReactor';
     return;
 }
 
@@ -120,7 +123,8 @@ PAGI::Native - the Perl side of the native server
 =head1 DESCRIPTION
 
 The server calls C<start> when its Perl interpreter comes up. The other functions are the narrow boundary between Perl
-and the worker's event loop; event loop adapters (L<PAGI::Native::FutureIO>, L<PAGI::Native::IOAsyncLoop>) are built on
+and the worker's event loop; event loop adapters (L<PAGI::Native::FutureIO>, L<PAGI::Native::IOAsyncLoop>,
+L<PAGI::Native::MojoReactor>, L<AnyEvent::Impl::PAGI>) are built on
 them. Applications have no need to call any of this directly. The functions exist only inside C<pagi-server>.
 
 =head1 FUNCTIONS
@@ -140,16 +144,16 @@ Forgets a timer. One that has fired is no error.
 
 =head2 watch
 
-    PAGI::Native::watch($fd, $direction, $code);
+    my $id = PAGI::Native::watch($fd, $direction, $code);
 
-Calls C<$code> whenever the descriptor number C<$fd> is readable (direction 0), writable (1) or hung up (2). Replaces an
-earlier watch of the same descriptor and direction. Dies when the descriptor cannot be watched.
+Calls C<$code> whenever the descriptor number C<$fd> is readable (direction 0), writable (1) or hung up (2), beside
+earlier watches of the same descriptor. Returns the watch's number. Dies when the descriptor cannot be watched.
 
 =head2 unwatch
 
-    PAGI::Native::unwatch($fd, $direction);
+    PAGI::Native::unwatch($id);
 
-Ends a watch.
+Ends a watch. One that has ended is no error.
 
 =head2 later
 
@@ -161,8 +165,25 @@ Calls C<$code> in the next turn of the loop.
 
     PAGI::Native::turn($seconds);
 
-Runs one turn of the loop, waiting at most C<$seconds> (undef: until something happens, and at most one second in a
-worker). Legal inside a handler: other requests are served meanwhile.
+Runs one turn of the loop: until something has happened, and for at most C<$seconds> (undef: no limit). Legal inside a
+handler: other requests are served meanwhile. Requests that arrive are started in nested turns up to a depth of 4; at a
+depth of 200 the function dies.
+
+=head2 depth
+
+    my $depth = PAGI::Native::depth();
+
+How many turns are nested in each other.
+
+=head2 era, post_fork
+
+A child that the application forks begins with an empty loop, and with another C<era>. C<post_fork> gives such a child
+everything its parent waits for, for programs that go on in both processes.
+
+=head2 claim_signal, release_signal
+
+Keep and restore how the process itself handles a signal, by number, while Perl code handles it
+(L<PAGI::Native::Signals>).
 
 =head2 now
 

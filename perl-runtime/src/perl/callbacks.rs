@@ -42,13 +42,11 @@ extern "C" fn pagi_rs_handles_freed(call: usize) {
     worker::with(|worker| worker.handles_freed(call));
 }
 
-/// This is the child of a fork in application code: it must not keep the parent's clients and listeners open.
+/// This is the child of a fork: it must not keep the parent's clients and listeners open, nor use its reactor.
 #[unsafe(no_mangle)]
 extern "C" fn pagi_rs_forked() {
-    worker::with(|worker| {
-        worker.close_descriptors();
-        native::reactor().abandon();
-    });
+    native::forked();
+    worker::with(|worker| worker.close_descriptors());
 }
 
 /// A function of `PAGI::Native`.

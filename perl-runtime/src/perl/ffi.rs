@@ -171,5 +171,7 @@ unsafe extern "C" {
     pub(super) fn pagi_perl_end() -> c_int;
     pub(super) fn pagi_exit_status() -> c_int;
     pub(super) fn pagi_perl_after_fork();
+    pub(super) fn pagi_know_signals();
+    pub(super) fn pagi_repair_signals();
     pub(super) fn pagi_is_forked_child() -> c_int;
 }

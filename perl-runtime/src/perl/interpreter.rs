@@ -64,6 +64,18 @@ pub(crate) fn set_wake_fd(fd: RawFd) {
     unsafe { ffi::pagi_set_wake_fd(fd) }
 }
 
+/// Remembers which signals the process handles itself, now that all its handlers are in place.
+pub(crate) fn know_signals() {
+    // SAFETY: one thread; reads signal actions.
+    unsafe { ffi::pagi_know_signals() }
+}
+
+/// Handles again what Perl code has left at the system's default: the end of `local $SIG{TERM}` does.
+pub(crate) fn repair_signals() {
+    // SAFETY: one thread; sets signal actions to what they were when [`know_signals`] was called.
+    unsafe { ffi::pagi_repair_signals() }
+}
+
 /// `require FILE`.
 pub(crate) fn require_file(path: &Scalar) -> Outcome {
     let mut result = std::ptr::null_mut();

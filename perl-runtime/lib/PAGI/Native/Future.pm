@@ -13,6 +13,13 @@ sub await {
     return $self;
 }
 
+# What an async sub awaits need not be cancellable: a Mojo::Promise is not.
+sub AWAIT_CHAIN_CANCEL {
+    my ($self, $awaited) = @_;
+    $self->on_cancel($awaited) if $awaited->can('cancel');
+    return;
+}
+
 1;
 
 __END__

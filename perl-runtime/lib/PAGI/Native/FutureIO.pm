@@ -6,8 +6,7 @@ our $VERSION = '0.001';
 
 use parent 'Future::IO::ImplBase';
 
-use POSIX ();
-
+use PAGI::Native::Children;
 use PAGI::Native::Future;
 
 sub sleep {
@@ -28,6 +27,8 @@ sub alarm {
 # Futures waiting for a descriptor, by direction (0 read, 1 write) and number. They are served one per readiness, in
 # order: each will try to read or write, and the next one's turn comes with the next readiness.
 my @waiting = ({}, {});
+my @of_the_parent;
+my $era = 0;
 
 sub ready_for_read { return _ready(0, $_[1]) }
 sub ready_for_write { return _ready(1, $_[1]) }
@@ -49,12 +50,16 @@ sub _ready {
     my ($direction, $fh) = @_;
     my $fd = fileno $fh;
     return Future->fail("the file handle is not open\n", poll => $fh) unless defined $fd && $fd >= 0;
-    my $queue = $waiting[$direction]{$fd} //= [];
-    my $future = PAGI::Native::Future->new;
-    push @$queue, $future;
-    if (@$queue == 1) {
-        PAGI::Native::watch($fd, $direction, sub { _serve($direction, $fd) });
+    if (PAGI::Native::era() != $era) {
+        # In a forked child: what the parent waits for is kept, because its destructors are not for this process.
+        push @of_the_parent, @waiting;
+        @waiting = ({}, {});
+        $era = PAGI::Native::era();
     }
+    my $queue = $waiting[$direction]{$fd} //= { futures => [] };
+    my $future = PAGI::Native::Future->new;
+    push @{$queue->{futures}}, $future;
+    $queue->{watch} //= PAGI::Native::watch($fd, $direction, sub { _serve($direction, $fd) });
     $future->on_cancel(sub { _prune($direction, $fd) });
     return $future;
 }
@@ -62,7 +67,7 @@ sub _ready {
 sub _serve {
     my ($direction, $fd) = @_;
     my $queue = $waiting[$direction]{$fd} or return;
-    my $next = shift @$queue;
+    my $next = shift @{$queue->{futures}};
     _prune($direction, $fd);
     $next->done if $next && !$next->is_ready;
     return;
@@ -72,67 +77,19 @@ sub _prune {
     my ($direction, $fd) = @_;
     my $queue = $waiting[$direction]{$fd} or return;
     # While its on_cancel callbacks run a Future is cancelled, but not ready yet.
-    @$queue = grep { !$_->is_ready && !$_->is_cancelled } @$queue;
-    return if @$queue;
+    @{$queue->{futures}} = grep { !$_->is_ready && !$_->is_cancelled } @{$queue->{futures}};
+    return if @{$queue->{futures}};
     delete $waiting[$direction]{$fd};
-    PAGI::Native::unwatch($fd, $direction);
+    PAGI::Native::unwatch($queue->{watch});
     return;
 }
-
-# Child processes are asked for when the system says that one has ended, and only those that somebody waits for: others
-# are not ours to reap (BIND-4).
-my %children;
-my $previous_handler;
 
 sub waitpid {
     my (undef, $pid) = @_;
     my $future = PAGI::Native::Future->new;
-    if (!%children) {
-        $previous_handler = $SIG{CHLD};
-        $SIG{CHLD} = \&_child_ended;
-    }
-    push @{$children{$pid}}, $future;
-    $future->on_cancel(sub { _forget($pid) });
-    # It may have ended before anybody listened.
-    PAGI::Native::later(\&_reap);
+    my $watch = PAGI::Native::Children::watch($pid, sub { $future->done($_[1]) unless $future->is_ready });
+    $future->on_cancel(sub { PAGI::Native::Children::unwatch($watch) });
     return $future;
-}
-
-# A signal handler runs between any two operations, also while a coroutine is being suspended. Futures are only ever
-# completed from a clean turn of the loop (FUT-5).
-sub _child_ended {
-    PAGI::Native::later(\&_reap);
-    $previous_handler->(@_) if ref $previous_handler eq 'CODE';
-    return;
-}
-
-sub _reap {
-    local ($!, $?);
-    for my $pid (keys %children) {
-        my $ended = CORE::waitpid($pid, POSIX::WNOHANG());
-        next if $ended == 0;
-        my $status = $ended == $pid ? $? : -1;
-        my $futures = delete $children{$pid} || [];
-        _restore_handler();
-        $_->is_ready or $_->done($status) for @$futures;
-    }
-    return;
-}
-
-sub _forget {
-    my ($pid) = @_;
-    my $futures = $children{$pid} or return;
-    @$futures = grep { !$_->is_ready && !$_->is_cancelled } @$futures;
-    delete $children{$pid} unless @$futures;
-    _restore_handler();
-    return;
-}
-
-sub _restore_handler {
-    return if %children;
-    if (defined $previous_handler) { $SIG{CHLD} = $previous_handler }
-    else { $SIG{CHLD} = 'DEFAULT' }
-    return;
 }
 
 1;

@@ -6,9 +6,12 @@ our $VERSION = '0.001';
 
 use parent 'IO::Async::Loop';
 
+use PAGI::Native::Children;
+use PAGI::Native::Signals;
+
 use constant API_VERSION => '0.76';
 
-use constant _CAN_WATCH_ALL_PIDS => 0;
+use constant _CAN_WATCH_ALL_PIDS => 1;
 use constant _CAN_ON_HANGUP => 1;
 use constant _CAN_SUBSECOND_ACCURATELY => 1;
 
@@ -30,6 +33,12 @@ sub is_running {
     return $self->{running};
 }
 
+sub post_fork {
+    my ($self) = @_;
+    PAGI::Native::post_fork();
+    return $self->SUPER::post_fork;
+}
+
 # The three things that can be watched, as [ parameter, direction, slot in the base class's record ].
 my @WATCHES = ([on_read_ready => 0, 1], [on_write_ready => 1, 2], [on_hangup => 2, 3]);
 
@@ -38,10 +47,12 @@ sub watch_io {
     $self->__watch_io(%params);
     my $fd = $params{handle}->fileno;
     my $watches = $self->{iowatches};
+    my $numbers = $self->{pagi_watches}{$fd} ||= [];
     for my $watch (@WATCHES) {
         my ($name, $direction, $slot) = @$watch;
         next unless $params{$name};
-        PAGI::Native::watch($fd, $direction, sub {
+        PAGI::Native::unwatch($numbers->[$direction]);
+        $numbers->[$direction] = PAGI::Native::watch($fd, $direction, sub {
             my $record = $watches->{$fd} or return;
             my $code = $record->[$slot] or return;
             $code->();
@@ -55,10 +66,48 @@ sub unwatch_io {
     $self->__unwatch_io(%params);
     my $fd = $params{handle}->fileno;
     return unless defined $fd;
+    my $numbers = $self->{pagi_watches}{$fd} or return;
     for my $watch (@WATCHES) {
         my ($name, $direction) = @$watch;
-        PAGI::Native::unwatch($fd, $direction) if $params{$name};
+        next unless $params{$name};
+        PAGI::Native::unwatch($numbers->[$direction]);
+        $numbers->[$direction] = undef;
     }
+    delete $self->{pagi_watches}{$fd} unless grep { defined } @$numbers;
+    return;
+}
+
+sub watch_signal {
+    my ($self, $name, $code) = @_;
+    ref $code or die "Expected \$code as a reference\n";
+    my $watch = PAGI::Native::Signals::watch($name, $code);
+    $self->unwatch_signal($name);
+    $self->{pagi_signals}{$name} = $watch;
+    return;
+}
+
+sub unwatch_signal {
+    my ($self, $name) = @_;
+    my $watch = delete $self->{pagi_signals}{$name} or return;
+    PAGI::Native::Signals::unwatch($watch);
+    return;
+}
+
+sub watch_process {
+    my ($self, $pid, $code) = @_;
+    my $children = $self->{pagi_children} ||= {};
+    die "Already have a handler for $pid\n" if exists $children->{$pid};
+    $children->{$pid} = PAGI::Native::Children::watch($pid, sub {
+        delete $children->{$pid} if $pid;
+        $code->(@_);
+    });
+    return;
+}
+
+sub unwatch_process {
+    my ($self, $pid) = @_;
+    my $watch = delete $self->{pagi_children}{$pid} or return;
+    PAGI::Native::Children::unwatch($watch);
     return;
 }
 
@@ -72,6 +121,12 @@ sub watch_time {
         $delay = $params{at} - $now;
     }
     return PAGI::Native::timer($delay, $code);
+}
+
+# An older form, which IO::Async's own test suite uses.
+sub watch_timer {
+    my ($self, %params) = @_;
+    return $self->watch_time(after => $params{delay}, code => $params{code});
 }
 
 sub unwatch_time {
@@ -123,7 +178,7 @@ PAGI::Native::IOAsyncLoop - IO::Async on the worker's own loop
 =head1 DESCRIPTION
 
 The class of what C<< IO::Async::Loop->new >> returns inside the server: timers, handles, streams, C<Net::Async::*>
-clients and nested C<< ->get >> run on the loop that serves requests. The environment variable C<IO_ASYNC_LOOP> is
+clients, signals, child processes and nested C<< ->get >> run on the loop that serves requests. The environment variable C<IO_ASYNC_LOOP> is
 removed from the server's environment, because two loops in one process would mean that one of them never turns (IOA-2).
 
 =cut
