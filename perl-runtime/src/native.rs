@@ -185,10 +185,13 @@ pub(crate) fn turn_alone(wait: Option<Duration>) -> worker::Turned {
 
 /// Runs what is ready in the order of BIND-2: descriptors, timers, deferred calls. Returns how many callbacks ran.
 pub(crate) fn run_due(reactor: &Reactor, wait: Duration) -> Result<usize, worker::Turned> {
-    // Deferred calls that exist now; what they or the callbacks before them add belongs to the next turn.
-    let deferred = reactor.deferred();
+    let turn = reactor.begin_turn();
     let mut ran = 0;
     for (id, code) in reactor.ready_watches(wait) {
+        // A nested turn has looked at descriptors anew: what was found before it is no longer true.
+        if !reactor.is_latest(turn) {
+            break;
+        }
         if reactor.is_watched(id) {
             run(&code)?;
             ran += 1;
@@ -200,7 +203,7 @@ pub(crate) fn run_due(reactor: &Reactor, wait: Duration) -> Result<usize, worker
         run(&code)?;
         ran += 1;
     }
-    for code in deferred {
+    while let Some(code) = reactor.take_deferred(turn) {
         run(&code)?;
         ran += 1;
     }

@@ -49,7 +49,7 @@ struct Waiting {
     always: Vec<RawFd>,
     timers: BTreeMap<(Instant, u64), Scalar>,
     deadlines: HashMap<u64, Instant>,
-    later: VecDeque<Scalar>,
+    later: VecDeque<(u64, Scalar)>,
 }
 
 impl Waiting {
@@ -126,6 +126,7 @@ pub(crate) struct Reactor {
     inherited: RefCell<Waiting>,
     lineage: Cell<Lineage>,
     last_id: Cell<u64>,
+    latest_turn: Cell<u64>,
     /// How often this began anew.
     era: Cell<u64>,
 }
@@ -188,7 +189,8 @@ impl Reactor {
 
     /// Calls `code` in the next turn (BIND-2).
     pub(crate) fn later(&self, code: Scalar) {
-        self.waiting.borrow_mut().later.push_back(code);
+        let id = self.next_id();
+        self.waiting.borrow_mut().later.push_back((id, code));
     }
 
     /// In the child of a fork, from the fork handler: only takes a note.
@@ -327,9 +329,24 @@ impl Reactor {
     /// Most timers to run in one turn.
     pub(crate) const TIMERS_PER_TURN: usize = EVENTS_PER_TURN;
 
-    /// Takes the deferred calls; those made while they run belong to the next turn (BIND-2).
-    pub(crate) fn deferred(&self) -> VecDeque<Scalar> {
-        std::mem::take(&mut self.waiting.borrow_mut().later)
+    /// A moment for [`Self::take_deferred`], and the number of a turn that begins.
+    pub(crate) fn begin_turn(&self) -> u64 {
+        let turn = self.next_id();
+        self.latest_turn.set(turn);
+        turn
+    }
+
+    /// Whether no turn has begun since that one.
+    pub(crate) fn is_latest(&self, turn: u64) -> bool {
+        self.latest_turn.get() == turn
+    }
+
+    /// Takes the next call that was deferred before this turn began (BIND-2). One at a time: when it runs a nested turn,
+    /// those after it run there.
+    pub(crate) fn take_deferred(&self, turn: u64) -> Option<Scalar> {
+        let mut waiting = self.waiting.borrow_mut();
+        let is_older = waiting.later.front().is_some_and(|&(id, _)| id < turn);
+        if is_older { waiting.later.pop_front().map(|(_, code)| code) } else { None }
     }
 }
 

@@ -13,6 +13,7 @@
 //! the first.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
@@ -95,7 +96,7 @@ pub(crate) struct Loop {
     /// Calls whose Future became ready inside some other Perl code.
     ready: RefCell<Vec<usize>>,
     /// New exchanges put off because the loop was nested too deeply.
-    put_off: RefCell<Vec<Rc<Exchange>>>,
+    put_off: RefCell<VecDeque<Rc<Exchange>>>,
     pub(crate) lifespan: LifespanCall,
     depth: Cell<u32>,
     /// Counts calls into Perl, so that a nested turn knows whether anything has happened.
@@ -299,9 +300,10 @@ impl Loop {
             interpreter::free_temporaries();
         }
         if self.depth.get() < MAX_DEPTH {
-            let put_off = std::mem::take(&mut *self.put_off.borrow_mut());
-            self.note_activity(put_off.len());
-            for exchange in put_off {
+            // One at a time: when one runs a nested turn, those after it are not stuck behind it.
+            for _ in 0..self.put_off.borrow().len() {
+                let Some(exchange) = self.put_off.borrow_mut().pop_front() else { break };
+                self.note_activity(1);
                 self.start(exchange)?;
             }
         }
@@ -343,7 +345,7 @@ impl Loop {
         exchange.taken();
         let Some(token) = exchange.token() else {
             if self.depth.get() >= MAX_DEPTH {
-                self.put_off.borrow_mut().push(exchange);
+                self.put_off.borrow_mut().push_back(exchange);
                 return Ok(());
             }
             return self.start(exchange);

@@ -580,3 +580,19 @@ fn fut_5_children_that_end_under_load_disturb_no_coroutine() {
         }
     }
 }
+
+#[test]
+fn bind_2_a_deferred_call_that_waits_does_not_hold_up_those_behind_it() {
+    for server in both(
+        "require IO::Async::Loop;
+        my $loop = IO::Async::Loop->new;
+        my ($first, $second) = ($loop->new_future, $loop->new_future);
+        my @order;
+        $loop->later(sub { push @order, 'first'; $second->get; push @order, 'first again'; $first->done });
+        $loop->later(sub { push @order, 'second'; $loop->later(sub { push @order, 'third'; $second->done }) });
+        await $first;
+        await answer($send, join ', ', @order);",
+    ) {
+        expect(&server, "/", "first, second, third, first again");
+    }
+}

@@ -37,22 +37,22 @@ sub io {
 
 sub is_running { return !!$_[0]{running} }
 
+# Each is deferred by itself: when one of them runs a nested turn, those after it run there.
 sub next_tick {
     my ($self, $code) = @_;
-    push @{$self->{next_tick}}, $code;
-    if (!$self->{next_is_due}++) {
-        Scalar::Util::weaken(my $weak = $self);
-        PAGI::Native::later(sub { $weak->_next if $weak });
-    }
+    my $id = ++$self->{last_tick};
+    $self->{next_tick}{$id} = $code;
+    Scalar::Util::weaken(my $weak = $self);
+    PAGI::Native::later(sub { $weak->_tick($id) if $weak });
     return undef;
 }
 
 sub one_tick {
     my ($self) = @_;
     local $self->{running} = 1 unless $self->{running};
-    if ($self->{next_is_due} && PAGI::Native::depth() >= DEEP && !$self->{passed_over}) {
+    if (%{$self->{next_tick} || {}} && PAGI::Native::depth() >= DEEP && !$self->{passed_over}) {
         $self->{passed_over} = 1;
-        $self->_next;
+        $self->_tick($_) for sort { $a <=> $b } keys %{$self->{next_tick}};
         return;
     }
     delete $self->{passed_over};
@@ -78,7 +78,7 @@ sub reset {
     my ($self) = @_;
     $self->_unwatch($_) for values %{$self->{io} || {}};
     PAGI::Native::cancel_timer($_->{number}) for values %{$self->{timers} || {}};
-    delete @$self{qw(events io next_tick next_is_due passed_over running timers)};
+    delete @$self{qw(events io next_tick passed_over running timers)};
     return;
 }
 
@@ -87,7 +87,7 @@ sub start {
     local $self->{running} = ($self->{running} || 0) + 1;
     while ($self->{running}) {
         # As every reactor does: with nothing to wait for, it stops by itself.
-        last unless %{$self->{timers} || {}} || %{$self->{io} || {}} || $self->{next_is_due};
+        last unless %{$self->{timers} || {}} || %{$self->{io} || {}} || %{$self->{next_tick} || {}};
         $self->one_tick;
     }
     return;
@@ -161,12 +161,10 @@ sub _fire {
     return;
 }
 
-# What they add is for the next tick.
-sub _next {
-    my ($self) = @_;
-    delete $self->{next_is_due};
-    my $codes = delete $self->{next_tick} || [];
-    while (my $code = shift @$codes) { $self->_try('Next tick', $code) }
+sub _tick {
+    my ($self, $id) = @_;
+    my $code = delete $self->{next_tick}{$id} or return;
+    $self->_try('Next tick', $code);
     return;
 }
 
