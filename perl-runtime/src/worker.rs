@@ -301,8 +301,10 @@ impl Loop {
         }
         if self.depth.get() < MAX_DEPTH {
             // One at a time: when one runs a nested turn, those after it are not stuck behind it.
-            for _ in 0..self.put_off.borrow().len() {
-                let Some(exchange) = self.put_off.borrow_mut().pop_front() else { break };
+            let waiting = self.put_off.borrow().len();
+            for _ in 0..waiting {
+                let exchange = self.put_off.borrow_mut().pop_front();
+                let Some(exchange) = exchange else { break };
                 self.note_activity(1);
                 self.start(exchange)?;
             }
