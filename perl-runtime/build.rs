@@ -21,6 +21,7 @@ fn main() {
     build
         .file("shim/bridge.c")
         .file("shim/signal.c")
+        .file("shim/slow.c")
         .file("shim/stack.c")
         .warnings(false)
         .flag("-Wall")

@@ -17,6 +17,7 @@
 
 #include "bridge.h"
 #include "signal.h"
+#include "slow.h"
 
 /* The one interpreter. Functions without a pTHX parameter use it through the macros' `my_perl`. */
 static PerlInterpreter *my_perl;
@@ -1097,7 +1098,7 @@ static const struct method_name operations[] = {
     { "PAGI::Native::turn", 0 },     { "PAGI::Native::timer", 1 }, { "PAGI::Native::cancel_timer", 2 },
     { "PAGI::Native::watch", 3 },    { "PAGI::Native::unwatch", 4 }, { "PAGI::Native::later", 5 },
     { "PAGI::Native::now", 6 },      { "PAGI::Native::put_job", 7 }, { "PAGI::Native::depth", 8 },
-    { "PAGI::Native::era", 9 },      { "PAGI::Native::post_fork", 10 },
+    { "PAGI::Native::era", 9 },      { "PAGI::Native::post_fork", 10 }, { "PAGI::Native::due_in", 11 },
 };
 
 static void xs_init(pTHX)
@@ -1145,6 +1146,7 @@ int pagi_perl_start(void)
     if (pthread_atfork(NULL, NULL, in_forked_child) != 0)
         return 1;
     perl_construct(my_perl);
+    pagi_slow_install();
     /* END blocks run in perl_destruct; and $0 must not be written over our process title. */
     PL_exit_flags |= PERL_EXIT_DESTRUCT_END;
     if (perl_parse(my_perl, xs_init, argc, argv, NULL) != 0 || perl_run(my_perl) != 0)

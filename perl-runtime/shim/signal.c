@@ -36,13 +36,19 @@ static void wake_loop(void)
     }
 }
 
+static int is_perls(const struct sigaction *action);
+
 /* The handler gets a description as the kernel would give it: not all of Perl's handlers are given one. */
 static void pass_on(int signo)
 {
     siginfo_t info;
+    struct sigaction now;
     if (signo != SIGTERM && signo != SIGINT && signo != SIGQUIT)
         return;
     if (!is_claimed[signo] || !is_known[signo])
+        return;
+    /* The process's own handler was installed after Perl's: it has called this one and knows already. */
+    if (sigaction(signo, NULL, &now) != 0 || !is_perls(&now))
         return;
     memset(&info, 0, sizeof info);
     info.si_signo = signo;
@@ -84,6 +90,12 @@ static void waking_handler(int sig)
 }
 #endif
 
+static int is_perls(const struct sigaction *action)
+{
+    return action->sa_handler == (void (*)(int))waking_handler || action->sa_handler == waking_handler1
+        || action->sa_handler == (void (*)(int))waking_handler3;
+}
+
 void pagi_wake_on_signals(void)
 {
     perl_csighandler3 = PL_csighandler3p;
@@ -92,12 +104,6 @@ void pagi_wake_on_signals(void)
     PL_csighandlerp = waking_handler;
     PL_csighandler3p = waking_handler3;
     PL_csighandler1p = waking_handler1;
-}
-
-static int is_perls(const struct sigaction *action)
-{
-    return action->sa_handler == (void (*)(int))waking_handler || action->sa_handler == waking_handler1
-        || action->sa_handler == (void (*)(int))waking_handler3;
 }
 
 /* Remembers the process's handler, if it is one of the server's. */

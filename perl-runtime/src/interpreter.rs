@@ -19,6 +19,8 @@ pub struct Application {
     pub(crate) name: String,
     /// It blocks and is a plain request and response: with a pool, all its requests belong there.
     pub(crate) blocking: bool,
+    /// Whether another event loop than the native one was chosen.
+    pub(crate) has_foreign_loop: bool,
 }
 
 impl Interpreter {
@@ -46,6 +48,9 @@ impl Interpreter {
     /// # Errors
     /// The finished text to print, with Perl's own message.
     pub fn load(&mut self, spec: &AppSpec) -> Result<Application, String> {
+        if let Some(name) = &spec.foreign_loop {
+            call(c"PAGI::Native::use_foreign_loop", &[&Scalar::text(name)])?;
+        }
         let (kind, source) = match &spec.source {
             AppSource::Code(code) => ("code", code.as_str()),
             AppSource::Named(name) => ("named", name.as_str()),
@@ -72,7 +77,7 @@ impl Interpreter {
         let code = call(c"PAGI::Native::Loader::load", &arguments)?;
         let name = call(c"PAGI::Native::Loader::describe", &[&code])?.display();
         let blocking = call(c"PAGI::Native::Loader::is_blocking", &[&code])?.view().int() == Ok(1);
-        Ok(Application { code, name, blocking })
+        Ok(Application { code, name, blocking, has_foreign_loop: spec.foreign_loop.is_some() })
     }
 
     /// To be called in a child right after fork: random numbers and the loop's descriptors become its own.

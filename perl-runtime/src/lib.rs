@@ -5,12 +5,15 @@
 //! * `decode.rs` reads the application's events;
 //! * `worker.rs` is the loop: park, drain, flush;
 //! * `reactor.rs` and `native.rs` are what Perl's event loop adapters (`lib/PAGI/Native/*`) stand on;
+//! * `lag.rs` measures how long Perl holds the loop, `foreign.rs` lets another loop drive it;
 //! * `serve.rs` is the life of a worker from lifespan start-up to its last connection.
 #![deny(unsafe_code)]
 
 mod call;
 mod decode;
+mod foreign;
 mod interpreter;
+mod lag;
 mod lifespan;
 mod native;
 mod perl;

@@ -51,6 +51,7 @@ pub(crate) fn operate(operation: i32, arguments: &[View<'_>]) -> LoopResult {
         8 => Ok(Some(Scalar::int(worker::with(|worker| i64::from(worker.depth())).unwrap_or(0)))),
         9 => Ok(Some(Scalar::int(i64::try_from(reactor().era()).unwrap_or(i64::MAX)))),
         10 => post_fork(),
+        11 => Ok(reactor().due_in().map(|left| Scalar::num(left.as_secs_f64()))),
         _ => Err("unknown function of PAGI::Native".to_owned()),
     };
     match result {
@@ -211,7 +212,11 @@ pub(crate) fn run_due(reactor: &Reactor, wait: Duration) -> Result<usize, worker
 }
 
 fn run(code: &Scalar) -> Result<(), worker::Turned> {
-    match code.call(&[]) {
+    let outcome = match worker::with(|worker| worker) {
+        Some(worker) => worker.timed_callback(|| code.call(&[])),
+        None => code.call(&[]),
+    };
+    match outcome {
         Outcome::Returned(_) => Ok(()),
         Outcome::Died(error) => {
             tracing::error!("uncaught exception in a loop callback: {}", error.display().trim_end());

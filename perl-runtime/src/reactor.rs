@@ -264,6 +264,14 @@ impl Reactor {
         self.waiting.borrow().timers.first_key_value().map(|(&(deadline, _), _)| deadline)
     }
 
+    /// How long until something of this is due; `None` when nothing is.
+    pub(crate) fn due_in(&self) -> Option<Duration> {
+        if self.is_due() {
+            return Some(Duration::ZERO);
+        }
+        self.next_deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
     /// Whether there is nothing that could ever happen.
     pub(crate) fn is_idle(&self) -> bool {
         let waiting = self.waiting.borrow();

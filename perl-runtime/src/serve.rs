@@ -56,8 +56,17 @@ async fn carry_commands(
     mut receiver: UnboundedReceiver<Command>,
     commands: Rc<RefCell<VecDeque<Command>>>,
     core: Rc<Core>,
+    patience: Duration,
 ) {
     while let Some(command) = receiver.recv().await {
+        let patience = match command {
+            Command::Stop => Some(patience),
+            Command::Hurry => Some(Duration::ZERO),
+            Command::Accept(_) | Command::ReopenLogs => None,
+        };
+        if let Some(patience) = patience {
+            crate::worker::with(|worker| worker.stop_within(patience));
+        }
         commands.borrow_mut().push_back(command);
         core.inbox.rouse();
     }
@@ -108,13 +117,14 @@ impl Service {
         if let Some(gate) = gate.as_ref().filter(|_| app.blocking) {
             core.install_services(vec![Rc::new(WholePool(Rc::clone(gate)))]);
         }
-        let worker = Loop::install(Rc::clone(&core), app, Rc::clone(&host), gate, options.heartbeat)
-            .map_err(|error| format!("cannot set up the worker's event loop: {error}"))?;
+        let worker =
+            Loop::install(Rc::clone(&core), app, Rc::clone(&host), gate, options.heartbeat, options.slow_handler)
+                .map_err(|error| format!("cannot set up the worker's event loop: {error}"))?;
         options.closed_in_children.iter().for_each(|&fd| core.descriptors.opened(fd));
         let acceptor = Acceptor::new(Rc::clone(&core), options.listeners);
         let (sender, receiver) = unbounded_channel();
         let commands = Rc::new(RefCell::new(VecDeque::new()));
-        let carry = carry_commands(receiver, Rc::clone(&commands), Rc::clone(&core));
+        let carry = carry_commands(receiver, Rc::clone(&commands), Rc::clone(&core), options.shutdown_timeout);
         let publish = publish_requests(Rc::clone(&core), Rc::clone(&host));
         worker.enter(move || {
             tokio::task::spawn_local(carry);

@@ -13,7 +13,7 @@
 //! the first.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::future::poll_fn;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
@@ -36,7 +36,9 @@ use tokio::task::LocalSet;
 
 use crate::call::{Call, Exited, Method, Read, read_handle};
 use crate::decode::{self, Decoded, HandleBody};
+use crate::foreign::{self, Foreign};
 use crate::interpreter::Application;
+use crate::lag::Lag;
 use crate::lifespan::LifespanCall;
 use crate::native;
 use crate::perl::descriptor;
@@ -51,6 +53,8 @@ use crate::worker_api::Host;
 const MAX_DEPTH: u32 = 4;
 /// Turns nested deeper than this are refused: each holds a piece of the C stack.
 const DEEPEST: u32 = 200;
+/// What a handler gets that waits in a nested turn while the server stops.
+const GIVEN_UP: &str = "the server is stopping and does not wait any longer";
 /// Call number of the lifespan call.
 pub(crate) const LIFESPAN: usize = usize::MAX - 1;
 /// Sets of handles kept for reuse.
@@ -101,6 +105,8 @@ pub(crate) struct Loop {
     depth: Cell<u32>,
     /// Counts calls into Perl, so that a nested turn knows whether anything has happened.
     activity: Cell<u64>,
+    /// When nested turns are given up, once the server is to stop.
+    stop_by: Cell<Option<Instant>>,
     /// When signal handlers were last looked after.
     signals_seen: Cell<Instant>,
     wake: &'static AsyncFd<EventFd>,
@@ -112,6 +118,9 @@ pub(crate) struct Loop {
     pub(crate) gate: Option<Rc<Gate>>,
     /// The loop turns at least this often, nested or not.
     heartbeat: Duration,
+    lag: Lag,
+    /// The loop that drives this one, if any.
+    foreign: OnceCell<Foreign>,
 }
 
 impl Loop {
@@ -122,13 +131,23 @@ impl Loop {
         host: Rc<dyn Host>,
         gate: Option<Rc<Gate>>,
         heartbeat: Duration,
-    ) -> std::io::Result<&'static Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        slow_handler: Option<Duration>,
+    ) -> Result<&'static Self, String> {
+        let failed = |error: std::io::Error| error.to_string();
+        let epoll_sets = if app.has_foreign_loop { foreign::epoll_sets().map_err(failed)? } else { HashSet::new() };
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(failed)?;
+        // Of all epoll sets the one that is new; any of its descriptors will do.
+        let of_runtime = match app.has_foreign_loop {
+            true => foreign::epoll_sets().map_err(failed)?.difference(&epoll_sets).next().copied(),
+            false => None,
+        };
         let wake = {
             let _inside = runtime.enter();
-            let eventfd = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?;
+            let eventfd = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
+                .map_err(|error| error.to_string())?;
             interpreter::set_wake_fd(eventfd.as_raw_fd());
-            Box::leak(Box::new(descriptor::watched(eventfd)?))
+            Box::leak(Box::new(descriptor::watched(eventfd).map_err(failed)?))
         };
         interpreter::know_signals();
         native::reactor().adopt();
@@ -145,6 +164,7 @@ impl Loop {
             lifespan: LifespanCall::new(),
             depth: Cell::new(0),
             activity: Cell::new(0),
+            stop_by: Cell::new(None),
             signals_seen: Cell::new(Instant::now()),
             wake,
             perl_fds: RefCell::new(None),
@@ -153,12 +173,18 @@ impl Loop {
             host,
             gate,
             heartbeat,
+            lag: Lag::new(slow_handler),
+            foreign: OnceCell::new(),
         }));
         WORKER.with(|cell| {
             if cell.set(this).is_err() {
                 tracing::error!("a second worker loop was made on one thread");
             }
         });
+        if let Some(fd) = of_runtime {
+            // Only set here.
+            let _ = this.foreign.set(Foreign::start(fd)?);
+        }
         Ok(this)
     }
 
@@ -186,18 +212,36 @@ impl Loop {
         let until = wait.and_then(|wait| Instant::now().checked_add(wait));
         let before = self.activity.get();
         self.depth.set(self.depth.get() + 1);
-        let turned = loop {
-            let left = until.map_or(self.heartbeat, |until| until.saturating_duration_since(Instant::now()));
-            if let Err(Exited) = self.turn(left.min(self.heartbeat)) {
-                break Turned::Exit;
+        if self.is_overdue() {
+            return Turned::Failed(GIVEN_UP.to_owned());
+        }
+        let turned = self.lag.nest(self.depth.get(), &self.core.stats, || {
+            loop {
+                let left = until.map_or(self.heartbeat, |until| until.saturating_duration_since(Instant::now()));
+                if let Err(Exited) = self.turn(left.min(self.heartbeat)) {
+                    break Turned::Exit;
+                }
+                if self.is_overdue() {
+                    break Turned::Failed(GIVEN_UP.to_owned());
+                }
+                // The heartbeat ends a park, but is nothing that anybody waits for.
+                if self.activity.get() != before || until.is_some_and(|until| until <= Instant::now()) {
+                    break Turned::Done;
+                }
             }
-            // The heartbeat ends a park, but is nothing that anybody waits for.
-            if self.activity.get() != before || until.is_some_and(|until| until <= Instant::now()) {
-                break Turned::Done;
-            }
-        };
+        });
         self.depth.set(self.depth.get() - 1);
         turned
+    }
+
+    /// The server is to stop: handlers that wait in nested turns, where nobody obeys commands, have so long.
+    pub(crate) fn stop_within(&self, patience: Duration) {
+        let limit = Instant::now() + patience;
+        self.stop_by.set(Some(self.stop_by.get().map_or(limit, |earlier| earlier.min(limit))));
+    }
+
+    fn is_overdue(&self) -> bool {
+        self.stop_by.get().is_some_and(|limit| limit <= Instant::now())
     }
 
     /// Perl code ran.
@@ -209,7 +253,12 @@ impl Loop {
 
     /// One turn, waiting at most `wait`.
     pub(crate) fn turn(&'static self, wait: Duration) -> Result<(), Exited> {
-        self.park(wait);
+        self.lag.released(&self.core.stats);
+        match self.foreign.get() {
+            None => self.park(wait),
+            Some(foreign) => self.park_in(foreign, wait)?,
+        }
+        self.lag.held();
         self.repair_signals();
         self.drain()?;
         self.host.turn(&self.core.stats);
@@ -249,6 +298,53 @@ impl Loop {
                 self.poll_parked(cx, deadline)
             }),
         );
+    }
+
+    /// The same in another loop: what the runtime has to do at once, then a wait there, then what came of it.
+    fn park_in(&'static self, foreign: &Foreign, wait: Duration) -> Result<(), Exited> {
+        self.watch_perl_descriptors();
+        let reactor = native::reactor();
+        let is_due = self.poll_runtime() || reactor.is_due() || !self.ready.borrow().is_empty();
+        let until = match (Instant::now().checked_add(wait), reactor.next_deadline()) {
+            _ if is_due => None,
+            (Some(latest), Some(timer)) => Some(latest.min(timer)),
+            (latest, timer) => latest.or(timer),
+        };
+        match foreign.run_once(until) {
+            Outcome::Returned(_) => {}
+            Outcome::Died(error) => {
+                tracing::error!("uncaught exception in a loop callback: {}", error.display().trim_end());
+            }
+            Outcome::Exit => return Err(Exited),
+        }
+        if self.is_forked_child() || interpreter::exit_is_pending() {
+            return Err(Exited);
+        }
+        self.poll_runtime();
+        // Whether it ran a callback of the application is its own affair; it may have.
+        self.note_activity(1);
+        Ok(())
+    }
+
+    /// Lets connections do what they can without waiting; whether something is ready for Perl.
+    fn poll_runtime(&'static self) -> bool {
+        let mut polls = 0;
+        self.local.block_on(
+            &self.runtime,
+            poll_fn(|cx| {
+                polls += 1;
+                let is_ready = self.poll_parked(cx, None).is_ready();
+                // Once for tasks that are awake, once for those that descriptors and timers have woken after that.
+                if polls < 3 {
+                    cx.waker().wake_by_ref();
+                    if is_ready {
+                        self.core.inbox.rouse();
+                    }
+                    return Poll::Pending;
+                }
+                Poll::Ready(is_ready)
+            }),
+        )
     }
 
     fn poll_parked(&self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
@@ -354,9 +450,23 @@ impl Loop {
         };
         let call = self.calls.borrow().get(token).cloned();
         let Some(call) = call.filter(|call| Rc::ptr_eq(&call.exchange, &exchange)) else { return Ok(()) };
-        call.catch_up()?;
+        self.timed(&call.exchange, || call.catch_up())?;
         self.retire(token, &call);
         Ok(())
+    }
+
+    /// Runs a call that is about an exchange.
+    fn timed<T>(&self, exchange: &Exchange, call: impl FnOnce() -> T) -> T {
+        let what = || {
+            let head = exchange.head();
+            format!("{} {}", String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.raw_path()))
+        };
+        self.lag.call(&self.core.stats, what, call)
+    }
+
+    /// Runs a timer, watch or deferred call.
+    pub(crate) fn timed_callback<T>(&self, call: impl FnOnce() -> T) -> T {
+        self.lag.call(&self.core.stats, || "a callback of the event loop".to_owned(), call)
     }
 
     fn start(&'static self, exchange: Rc<Exchange>) -> Result<(), Exited> {
@@ -381,14 +491,16 @@ impl Loop {
         let handles = call.waiting.borrow_mut().handles.take();
         let Some(handles) = handles else { return Ok(()) };
         let exchange = &call.exchange;
-        let outcome = scope::call_application(
-            &self.app,
-            exchange.head(),
-            exchange.peer(),
-            &self.core.config,
-            &handles,
-            &self.state,
-        );
+        let outcome = self.timed(exchange, || {
+            scope::call_application(
+                &self.app,
+                exchange.head(),
+                exchange.peer(),
+                &self.core.config,
+                &handles,
+                &self.state,
+            )
+        });
         call.waiting.borrow_mut().handles = Some(handles);
         match outcome {
             _ if self.is_forked_child() => Err(Exited),

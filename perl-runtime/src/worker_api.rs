@@ -36,6 +36,8 @@ pub struct AppSpec {
     pub default_middleware: bool,
     /// There is a pool: an application known to block belongs there.
     pub pool: bool,
+    /// The event loop that drives workers instead of the native one (`--loop`).
+    pub foreign_loop: Option<String>,
     /// Suppress notices.
     pub quiet: bool,
 }
@@ -73,6 +75,8 @@ pub struct WorkerOptions {
     pub worker_num: Option<u32>,
     /// The loop turns at least this often, so that [`Host::turn`] can serve as a heartbeat.
     pub heartbeat: Duration,
+    /// Calls into the application that hold the loop longer than this are named in the log; `None` for never.
+    pub slow_handler: Option<Duration>,
     /// Finished requests after which [`Host::wants_replacement`] is called once; 0 is never.
     pub max_requests: u64,
     /// Access log, or `None` when disabled.

@@ -20,6 +20,20 @@ pub struct Stats {
     pub bytes_out: Cell<u64>,
     /// Responses by first digit of the status: index 0 holds 1xx, index 4 holds 5xx.
     pub status: [Cell<u64>; 5],
+    /// Turns of the event loop in which application code ran or could run.
+    pub loop_lag_turns: Cell<u64>,
+    /// Microseconds that turns held the loop, in all: while one does, nothing else of this worker runs.
+    pub loop_lag_total_us: Cell<u64>,
+    /// The longest of them since the worker started, in microseconds.
+    pub loop_lag_max_us: Cell<u64>,
+    /// The longest of the last ten to twenty seconds, in microseconds.
+    pub loop_lag_recent_us: Cell<u64>,
+    /// Calls into the application that held the loop longer than `--slow-handler`.
+    pub loop_lag_slow_calls: Cell<u64>,
+    /// The longest single call into the application, in microseconds; without what it waited in nested turns.
+    pub loop_lag_longest_call_us: Cell<u64>,
+    /// Most turns that were ever nested in each other.
+    pub loop_lag_deepest: Cell<u64>,
     /// Requests refused by the server itself (400, 408, 413, 414, 431, 501, 503, 505).
     pub refused: Cell<u64>,
     /// HTTP/2 connections.

@@ -12,18 +12,19 @@ pub fn compose(settings: &Settings, addresses: &[&Address], queues: &[usize]) ->
         several => format!("listening on: {}", several.join(", ")),
     };
     let connections = settings.http.max_connections;
+    let loop_name = settings.event_loop.foreign().unwrap_or("native");
     let http2 = http2(settings);
     if settings.has_workers() {
         let sharing = if queues.iter().any(|&number| number > 1) { "reuseport" } else { "shared-socket" };
         let workers = settings.processes.workers;
         format!(
             "PAGI Server (multi-worker, {sharing}) {listening} with {workers} workers \
-             (loop: native, max_conn: {connections}/worker, http2: {http2}, tls: not installed)"
+             (loop: {loop_name}, max_conn: {connections}/worker, http2: {http2}, tls: not installed)"
         )
     } else {
         format!(
             "PAGI Server {listening} \
-             (loop: native, max_conn: {connections}, http2: {http2}, tls: not installed)"
+             (loop: {loop_name}, max_conn: {connections}, http2: {http2}, tls: not installed)"
         )
     }
 }

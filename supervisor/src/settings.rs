@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::cli::{
-    self, Http2Options, HttpOptions, Lifespan, PoolOptions, ProcessOptions, ServiceOptions, StoreOptions,
+    self, Http2Options, HttpOptions, Lifespan, LoopOptions, PoolOptions, ProcessOptions, ServiceOptions, StoreOptions,
 };
 use crate::config::origin::{Effective, Origin};
 use crate::log::Level;
@@ -44,6 +44,8 @@ pub struct Settings {
     pub processes: ProcessOptions,
     /// Processes for blocking code.
     pub pool: PoolOptions,
+    /// The event loop of workers.
+    pub event_loop: LoopOptions,
     /// Limits and timers.
     pub http: HttpOptions,
     /// HTTP/2.
@@ -229,6 +231,7 @@ fn check(parsed: cli::Parsed, directory: PathBuf, default_mode: &str) -> Result<
         backlog: options.listen.listener_backlog,
         processes: options.processes,
         pool: options.pool,
+        event_loop: options.event_loop,
         http: options.http,
         http2: options.http2,
         store: options.store,
@@ -368,6 +371,7 @@ impl Settings {
             modules: self.app.modules.clone(),
             mode: self.app.mode.clone(),
             default_middleware: self.app.default_middleware,
+            foreign_loop: self.event_loop.foreign().map(str::to_owned),
             quiet: self.quiet,
         }
     }

@@ -85,6 +85,7 @@ fn serve(
         // Nobody could replace this process.
         max_requests: 0,
         heartbeat: watchdog.interval().map_or(settings.heartbeat(), |interval| interval.min(settings.heartbeat())),
+        slow_handler: optional(settings.event_loop.slow_handler),
         access_log: settings.open_access_log()?,
         closed_in_children: kept.map(|descriptor| descriptor.as_raw_fd()).collect(),
         listeners: sockets.clone_queues().map_err(|error| starting("Cannot listen", error))?,

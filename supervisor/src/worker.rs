@@ -97,6 +97,7 @@ pub fn run(
         worker_num: Some(post.order.num),
         max_requests: settings.request_limit(),
         heartbeat: settings.heartbeat(),
+        slow_handler: optional(settings.event_loop.slow_handler),
         access_log,
         closed_in_children: Vec::new(),
         pool,

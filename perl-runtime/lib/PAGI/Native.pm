@@ -66,6 +66,14 @@ sub _wire_loops {
     return;
 }
 
+# Another loop than the native one is to turn. Before the application is loaded.
+sub use_foreign_loop {
+    my ($name) = @_;
+    require PAGI::Native::ForeignLoop;
+    PAGI::Native::ForeignLoop::choose($name);
+    return;
+}
+
 # Before the first read of an `fh` body (BODY-9, BODY-15).
 sub prepare_handle {
     my ($fh, $offset) = @_;
@@ -191,7 +199,13 @@ Keep and restore how the process itself handles a signal, by number, while Perl 
 
 Seconds on the monotonic clock since some fixed moment.
 
-=head2 start, prepare_handle, read_handle, fail_future, use_fast_futures
+=head2 due_in
+
+    my $seconds = PAGI::Native::due_in();
+
+Seconds until the next timer or deferred call is due; undef when there is none.
+
+=head2 start, use_foreign_loop, prepare_handle, read_handle, fail_future, use_fast_futures
 
 Called by the server.
 

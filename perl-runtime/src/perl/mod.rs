@@ -17,5 +17,6 @@ pub(crate) mod future;
 pub(crate) mod handles;
 pub(crate) mod interpreter;
 pub(crate) mod scope;
+pub(crate) mod slow;
 pub(crate) mod stack;
 pub(crate) mod value;

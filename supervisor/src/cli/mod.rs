@@ -13,6 +13,7 @@ use crate::config::origin::Effective;
 use crate::usage;
 
 mod application;
+mod event_loop;
 mod http;
 mod http2;
 mod listening;
@@ -24,6 +25,7 @@ mod store;
 pub mod value;
 
 pub use application::{AppOptions, Lifespan};
+pub use event_loop::LoopOptions;
 pub use http::HttpOptions;
 pub use http2::Http2Options;
 pub use listening::ListenOptions;
@@ -91,6 +93,9 @@ pub struct CommandLine {
     /// Processes for blocking code.
     #[command(flatten)]
     pub pool: PoolOptions,
+    /// The event loop of workers.
+    #[command(flatten)]
+    pub event_loop: LoopOptions,
     /// Limits and timers of the protocol.
     #[command(flatten)]
     pub http: HttpOptions,

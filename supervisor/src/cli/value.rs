@@ -93,6 +93,19 @@ pub fn lifespan(text: &str) -> Result<Lifespan, String> {
     }
 }
 
+/// The name of an event loop. Whether it can be loaded is found out with the application.
+pub fn loop_type(text: &str) -> Result<String, String> {
+    let is_class = text.split("::").all(|part| {
+        let mut characters = part.chars();
+        characters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
+            && characters.all(|character| character.is_ascii_alphanumeric() || character == '_')
+    });
+    if is_class {
+        return Ok(text.to_owned());
+    }
+    Err(format!("Invalid loop_type '{text}': must be auto or the name of a loop, such as EPoll, EV, Poll or Select"))
+}
+
 /// A line format of the access log.
 pub fn log_format(text: &str) -> Result<String, String> {
     Format::parse(text).map(|_| text.to_owned())

@@ -14,6 +14,11 @@ use constant SYS_PIDFD_OPEN => 434;
 # By number: { pid, code, era, fd, readable }.
 my %watched;
 my $last_id = 0;
+
+# A loop that reaps every child by itself (libev does) has to be asked for them: code that takes process id and callback
+# and returns an object that holds the watch.
+our $through;
+
 my $on_child_signal;
 
 # Every adapter waits for children here. Only those that somebody waits for are reaped: others are not ours (BIND-4).
@@ -22,6 +27,10 @@ sub watch {
     _forget_the_parent();
     my $id = ++$last_id;
     my $watch = $watched{$id} = { pid => $pid, code => $code, era => PAGI::Native::era() };
+    if ($through) {
+        $watch->{through} = $through->($pid, \&_deliver);
+        return $id;
+    }
     # A descriptor that becomes readable when the process ends cannot be missed, whatever becomes of $SIG{CHLD}.
     my $fd = $pid > 0 ? _open($pid) : undef;
     if (defined $fd) {
@@ -43,7 +52,7 @@ sub unwatch {
         PAGI::Native::unwatch($watch->{readable});
         POSIX::close($watch->{fd});
     }
-    if ($on_child_signal && !grep { !defined $_->{fd} } values %watched) {
+    if ($on_child_signal && !grep { !defined $_->{fd} && !$_->{through} } values %watched) {
         PAGI::Native::Signals::unwatch($on_child_signal);
         undef $on_child_signal;
     }

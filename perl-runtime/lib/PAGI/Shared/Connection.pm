@@ -149,7 +149,7 @@ sub _connect {
     $socket->blocking(0);
     @$self{qw(socket owner)} = ($socket, $$);
     weaken(my $weak = $self);
-    PAGI::Native::watch(fileno $socket, READ, sub { $weak->_readable if $weak });
+    $self->{reading} = PAGI::Native::watch(fileno $socket, READ, sub { $weak->_readable if $weak });
     $self->{told} = {};
     $self->{changed} = { map { $_ => 1 } keys %{ $self->{interest} } };
     $self->_announce;
@@ -180,22 +180,23 @@ sub _flush {
         }
         next if $! == EINTR;
         return $self->_drop("$!") unless $! == EAGAIN || $! == EWOULDBLOCK;
-        return if $self->{writing}++;
+        return if $self->{writing};
         weaken(my $weak = $self);
-        PAGI::Native::watch(fileno $socket, WRITE, sub { $weak->_flush if $weak });
+        $self->{writing} = PAGI::Native::watch(fileno $socket, WRITE, sub { $weak->_flush if $weak });
         return;
     }
-    PAGI::Native::unwatch(fileno $socket, WRITE) if delete $self->{writing};
+    my $writing = delete $self->{writing};
+    PAGI::Native::unwatch($writing) if $writing;
     return;
 }
 
 sub _drop {
     my ($self, $reason) = @_;
     my $socket = delete $self->{socket} or return;
-    PAGI::Native::unwatch(fileno $socket, $_) for READ, $self->{writing} ? WRITE : ();
+    PAGI::Native::unwatch($_) for grep { $_ } @$self{qw(reading writing)};
     close $socket;
     my $waiting = $self->{waiting};
-    @$self{qw(in out waiting told writing)} = ('', '', {}, {}, 0);
+    @$self{qw(in out waiting told reading writing)} = ('', '', {}, {}, 0, 0);
     for my $future (values %$waiting) {
         $future->fail("The shared store is gone: $reason\n", 'shared') unless $future->is_ready;
     }
