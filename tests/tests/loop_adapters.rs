@@ -50,15 +50,15 @@ fn ioa_1_ioa_4_the_tests_of_io_async_pass_in_a_worker() {
 }
 
 #[test]
-fn ioa_4_bind_3_the_signal_tests_of_io_async_pass_and_term_still_stops_the_server() {
-    let mut setup = Setup::new().app(app::test_app("loops/ioasync.pl"));
-    let file = setup.path("tap");
-    setup = setup.env("TAP_FILE", &file);
-    let mut server = setup.start();
-    // The tests send TERM to the server several times: it stops while, or right after, it answers.
-    let _ = load::get(server.address(), "/signal");
-    server.wait_for_exit();
-    all_ok("signal", &server.output("tap"), &server);
+fn ioa_4_bind_3_the_signal_tests_of_io_async_pass_and_term_stops_the_server_afterwards() {
+    for workers in [0, 2] {
+        let setup = Setup::new().app(app::test_app("loops/ioasync.pl")).workers(workers);
+        let file = setup.path("tap");
+        let mut server = setup.env("SIGNAL_TESTS", &file).start();
+        all_ok("signal", &server.output("tap"), &server);
+        passes(&server, "idle");
+        assert!(server.stop().success(), "{}", server.log());
+    }
 }
 
 #[test]

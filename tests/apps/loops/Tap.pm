@@ -11,7 +11,7 @@ use Future;
 use Future::AsyncAwait;
 use Test::More ();
 
-our @EXPORT = qw(tap_app);
+our @EXPORT = qw(tap_app tap_to_file);
 
 # The application of these tests: path => code. The code may be an async sub.
 sub tap_app {
@@ -27,9 +27,7 @@ async sub _run {
     my ($test, $scope, $send) = @_;
     return await _answer($send, 'plain') if $scope->{path} eq '/plain';
     my $output = '';
-    my $builder = Test::More->builder;
-    $builder->reset;
-    $builder->$_(\$output) for qw(output failure_output todo_output);
+    my $builder = _builder(\$output);
     if (!$test) {
         $output = "not ok - no such test\n";
     }
@@ -38,14 +36,28 @@ async sub _run {
         $output .= "not ok - died: $@\n" unless $ok;
         $builder->done_testing unless $output =~ /^1\.\.\d/m;
     }
-    # Also where a test finds it that has stopped the server.
-    if (defined $ENV{TAP_FILE}) {
-        open my $file, '>', $ENV{TAP_FILE} or die "$ENV{TAP_FILE}: $!";
-        print $file $output;
-        close $file or die "$ENV{TAP_FILE}: $!";
-    }
     await _answer($send, $output);
     return;
+}
+
+# Runs a test at once, with its output to a file.
+sub tap_to_file {
+    my ($name, $test) = @_;
+    my $output = '';
+    _builder(\$output);
+    eval { $test->(); 1 } or $output .= "not ok - died: $@\n";
+    open my $file, '>', $name or die "$name: $!";
+    print $file $output;
+    close $file or die "$name: $!";
+    return;
+}
+
+sub _builder {
+    my ($output) = @_;
+    my $builder = Test::More->builder;
+    $builder->reset;
+    $builder->$_($output) for qw(output failure_output todo_output);
+    return $builder;
 }
 
 async sub _answer {
