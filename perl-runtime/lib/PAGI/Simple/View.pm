@@ -65,7 +65,7 @@ sub clear_cache {
 sub _functions {
     my ($self) = @_;
     my %functions = (%{ PAGI::Simple::View::Helpers::functions() }, %{ PAGI::Simple::View::RenderContext::functions() });
-    for my $group (qw(Html Htmx)) {
+    for my $group (qw(Html Htmx Form)) {
         my $class = "PAGI::Simple::View::Helpers::$group";
         (my $file = "$class.pm") =~ s{::}{/}g;
         require $file;
@@ -260,6 +260,10 @@ L<PAGI::Simple::View::Helpers::Html>
 =item htmx
 
 L<PAGI::Simple::View::Helpers::Htmx>
+
+=item forms
+
+L<PAGI::Simple::View::Helpers::Form>
 
 =back
 
