@@ -5,7 +5,9 @@ use warnings;
 
 use Future;
 use Scalar::Util qw(blessed);
-use PAGI::Middleware::Support::Reply qw(in_turn);
+
+# The answer to a start that is held. Done Futures do not change, so one is enough for all.
+my $TAKEN = Future->done;
 
 sub new {
     my ($class, %rules) = @_;
@@ -29,14 +31,16 @@ sub run {
                 return $send->($event);
             }
             $start = {%$event};
-            return Future->done;
+            return $TAKEN;
         }
 
         $open = 1;
         my $held = $start;
         undef $start;
         my $body = $type eq 'http.response.body' ? _whole_body($event) : undef;
-        return in_turn($send, defined $body ? $self->{release}->($held, $event, $body, $scope) : ($self->_aside($held), $event));
+        my ($first, $second) = defined $body ? $self->{release}->($held, $event, $body, $scope) : ($self->_aside($held), $event);
+        my $sent = $send->($first);
+        return $sent->is_done ? $send->($second) : $sent->then(sub { $send->($second) });
     });
     return $done unless blessed $done && $done->isa('Future');
     if ($done->is_done) {
@@ -116,7 +120,7 @@ C<< $hold->($start, $scope) >>, true when this response is of interest.
 
 =item release
 
-C<< $release->($start, $body_event, $bytes, $scope) >> returns the list of events to send. C<$start> is a copy of the
+C<< $release->($start, $body_event, $bytes, $scope) >> returns the two events to send. C<$start> is a copy of the
 application's event that may be changed; its header array is the application's own.
 
 =item aside
