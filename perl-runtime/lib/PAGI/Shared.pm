@@ -29,12 +29,14 @@ sub new {
         my @message = @_;
         $_->(@message) for @{ $weak ? $weak->{receivers} : [] };
     };
-    if ($where =~ /\Aunix:\@(.+)\z/s) {
+    my ($name) = $where =~ /\Aunix:\@(.+)\z/s;
+    # a program that a worker has started inherits the variable, but has no loop that could watch the socket
+    if (defined $name && PAGI::Native->can('watch')) {
         require PAGI::Shared::Connection;
-        $self->{backend} = PAGI::Shared::Connection->new(name => $1, on_message => $deliver);
+        $self->{backend} = PAGI::Shared::Connection->new(name => $name, on_message => $deliver);
         $self->{is_shared} = 1;
     }
-    elsif ($where eq 'memory:') {
+    elsif (defined $name || $where eq 'memory:') {
         require PAGI::Shared::Memory;
         $self->{backend} = PAGI::Shared::Memory->new(%limits);
     }
@@ -128,7 +130,7 @@ PAGI::Shared - entries and messages shared by the workers of a server
 
 A store in the master process of C<pagi-server>: all workers see the same entries, and a message that one of them
 publishes reaches the others. It outlasts workers, restarts of workers and reloads, and ends with the server. In a server
-of one process, and under any other server, the entries are kept in the process.
+of one process, under any other server, and in programs that a worker has started, the entries are kept in the process.
 
 Sessions (L<PAGI::Middleware::Session::Store::Shared>) and the rooms and channels of L<PAGI::Simple> are built on it.
 

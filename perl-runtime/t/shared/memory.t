@@ -37,6 +37,8 @@ is $heavy->get(4)->get, 'x' x 1000, 'displaces nothing';
 like dies { $shared->set(a => "\x{263a}", 60) }, qr/\AA value must be bytes: encode characters first/, 'characters';
 like dies { $shared->get(undef) }, qr/\AA key must be defined/, 'no key';
 like dies { $shared->set(a => 'x', $_) }, qr/\AThe life of an entry must be a number of seconds above 0/, 'life: ' . ($_ // 'undef') for undef, 0, -1, 'long', '';
+my $elsewhere = PAGI::Shared->new(place => 'unix:@somewhere;entries=10');
+is [ $elsewhere->is_shared, $elsewhere->get('a')->get ], [ 0, undef ], 'a program that a worker has started keeps to itself';
 like dies { PAGI::Shared->new(place => 'tcp:x') }, qr/must start with unix:\@NAME or memory:, not 'tcp:x'/, 'place';
 like dies { PAGI::Shared->new(size => 1) }, qr/Unknown options to PAGI::Shared->new: size/, 'options';
 like dies { $shared->on_message('x') }, qr/on_message takes a coderef/, 'on_message';
