@@ -7,6 +7,7 @@ import threading
 
 PAGE = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<!doctype html><title>Relay</title>"
 NOTHING = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+EVENT_WITH_ID = re.compile(rb"^id:.*\n(?:.+\n)*\n", re.MULTILINE)
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -54,10 +55,15 @@ class Relay:
         client.close()
 
     def _copy(self, server, client, cut):
-        seen = b""
+        seen = passed_on = b""
         while piece := server.recv(65536):
             seen += piece
-            client.sendall(piece)
-            if cut and len(re.findall(rb"^id:.*\n(?:.+\n)*\n", seen, re.MULTILINE)) >= self.events:
+            events = list(EVENT_WITH_ID.finditer(seen)) if cut else []
+            broken = len(events) >= self.events
+            # Not a byte behind the event that is the last: events that come in one piece must not get past the cut.
+            end = events[self.events - 1].end() if broken else len(seen)
+            client.sendall(seen[len(passed_on) : end])
+            passed_on = seen[:end]
+            if broken:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
                 return

@@ -128,7 +128,7 @@ fn sse_post() {
 
 #[test]
 fn sse_post_in_a_browser() {
-    let server = start("sse-post", &[("SSE_POST_INTERVAL", "0.05")]);
+    let server = start("sse-post", &[("SSE_POST_INTERVAL", "0.3")]);
     browse("sse_post", &server.url("/"), &[]);
     server.wait_for_log("asker left after word");
     stop(server);
