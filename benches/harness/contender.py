@@ -15,6 +15,7 @@ from .trouble import Trouble
 
 APPS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "apps")
 UNLIMITED = "1000000000"
+CONNECTIONS = "15000"  # more than any scenario opens
 HOST = "127.0.0.1"
 
 
@@ -69,7 +70,7 @@ class Ours(Contender):
             certificate, key = _certificate(directory)
             how = ["--ssl-cert", certificate, "--ssl-key", key, "--h2-max-requests", "0"]
         return [
-            self.program, "--workers", str(workers), "--no-access-log",
+            self.program, "--workers", str(workers), "--no-access-log", "--max-connections", CONNECTIONS,
             "--port", str(port), *how, application,
         ]
 
@@ -110,7 +111,8 @@ class Mojo(Contender):
 
     def command(self, application, port, workers, directory, protocol=HTTP1):
         if workers == 1:
-            how = ["daemon"]
+            # Connections that are idle for 30 s would be closed.
+            how = ["daemon", "--clients", CONNECTIONS, "--inactivity-timeout", "0"]
         else:
             how = [
                 "prefork", "--workers", str(workers), "--accepts", "0",
@@ -131,6 +133,25 @@ class Hypercorn(Contender):
         return [
             self.program, "--bind", f"{HOST}:{port}", "--workers", str(workers), "--worker-class", "asyncio",
             "--log-level", "error", *how, f"{application}:app",
+        ]
+
+
+class Uvicorn(Contender):
+    """Debian's, with the fast loop and parser, and the library websockets."""
+
+    def missing(self):
+        loads = subprocess.run(
+            [self.program, "-c", "import uvicorn, uvloop, httptools, websockets"], capture_output=True, check=False
+        )
+        return f"{self.name}: does not load (Debian: {self.packages})" if loads.returncode else ""
+
+    def command(self, application, port, workers, directory, protocol=HTTP1):
+        module = os.path.basename(application).removesuffix(".py")
+        return [
+            self.program, "-B", "-m", "uvicorn", "--host", HOST, "--port", str(port), "--workers", str(workers),
+            "--loop", "uvloop", "--http", "httptools", "--ws", "websockets", "--ws-ping-interval", UNLIMITED,
+            "--lifespan", "off", "--no-access-log", "--log-level", "warning",
+            "--app-dir", os.path.dirname(application), f"{module}:app",
         ]
 
 
@@ -178,6 +199,10 @@ PEERS = {
         Mojo("mojo", ".mojo.pl", "perl", ("Mojolicious",), "libmojolicious-perl"),
         Nginx("nginx", ".nginx.conf", "nginx", (), "nginx-light", speaks=(HTTP1, H2C, H2)),
         Hypercorn("hypercorn", "_asgi.py", "hypercorn", (), "none; hypercorn from PyPI on the PATH", speaks=(H2C, H2)),
+        Uvicorn(
+            "uvicorn", "_asgi.py", "/usr/bin/python3",
+            packages="python3-uvicorn, python3-uvloop, python3-httptools, python3-websockets",
+        ),
     )
 }
 

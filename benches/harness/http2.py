@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from .cores import pin
-from .load import Traffic
+from .load import InOneGo, Traffic
 from .trouble import Trouble, WrongAnswer
 
 PATIENCE = 30  # seconds
@@ -58,7 +58,7 @@ class Http2Exchange:
 
 
 @dataclass(frozen=True)
-class H2Load:
+class H2Load(InOneGo):
     """Traffic of one exchange. `examine` changes nothing: h2load looks at every status, and at no body."""
 
     exchange: Http2Exchange

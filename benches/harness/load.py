@@ -7,7 +7,9 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 from .cores import pin
 from .trouble import Trouble
@@ -92,7 +94,15 @@ class Traffic:
         return found
 
 
-class Load:
+class InOneGo:
+    """Load of a program that opens its connections in the round."""
+
+    def prepare(self, *arguments):
+        """What has run(), in a `with` statement: nothing is prepared."""
+        return nullcontext(SimpleNamespace(run=lambda: self.run(*arguments)))
+
+
+class Load(InOneGo):
     """HTTP/1.1 traffic of one exchange over connections that are kept open."""
 
     def __init__(self, exchange, core):

@@ -29,11 +29,12 @@ def take(server, exchange, settings):
     """Returns a Sample and the list of flaws; a sample with flaws is not to be used."""
     server.check_alive()
     length = exchange.verify(server.host, server.port, server.name)
-    before = server.tree.cpu_seconds()
     examine = length if settings.check else None
-    traffic = _traffic(server, exchange, settings.seconds, settings, examine)
-    after = server.tree.cpu_seconds()
-    memory = server.tree.memory()
+    with _prepared(server, exchange, settings.seconds, settings, examine) as prepared:
+        before = server.tree.cpu_seconds()
+        traffic = prepared.run()
+        after = server.tree.cpu_seconds()
+        memory = server.tree.memory()
     server.check_alive()
     flaws = traffic.flaws(exchange, length, server.contender.silent_close)
     if after < before:
@@ -58,6 +59,11 @@ def take(server, exchange, settings):
 
 
 def _traffic(server, exchange, seconds, settings, examine):
+    with _prepared(server, exchange, seconds, settings, examine) as prepared:
+        return prepared.run()
+
+
+def _prepared(server, exchange, seconds, settings, examine):
     connections = server.connections(settings.connections)
     load = exchange.load(settings.cores.load)
-    return load.run(server.host, server.port, seconds, connections, examine)
+    return load.prepare(server.host, server.port, seconds, connections, examine)

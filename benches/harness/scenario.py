@@ -5,8 +5,10 @@ say), which returns Markdown and whether every result could be used."""
 from .answer import Exchange, exactly, json_record, json_value
 from .comparison import Comparison
 from .http2 import H2C, Http2Exchange
+from .idle import Idle
 from .load import pattern
 from .memory import MemoryScenario
+from .realtime import Realtime
 from .soak import Soak
 
 HELLO = Exchange(flaw=exactly(b"Hello, World!\n"))
@@ -56,6 +58,20 @@ SCENARIOS = {
             for name, protocol, over in (("h2c", H2C, "without TLS"),)
             for streams in (1, 32)
         ),
+        Comparison(
+            "websocket", "64-byte messages sent back, over 50 WebSockets", "websocket", Realtime("websocket"),
+            connections=50, unit="message",
+        ),
+        Idle("websocket-idle", "10,000 WebSockets that wait", "websocket", Realtime("websocket"), 10_000),
+        Comparison(
+            "sse", "20 events per second to each of 200 listeners, each by a loop of its own", "sse",
+            Realtime("sse"), connections=200, unit="event",
+        ),
+        Comparison(
+            "sse-broadcast", "20 events per second to all of 200 listeners by one loop", "sse-broadcast",
+            Realtime("sse"), connections=200, unit="event",
+        ),
+        Idle("sse-idle", "5,000 event streams with a keepalive per second", "sse-idle", Realtime("sse"), 5_000),
         MemoryScenario("memory", "four workers after load, small and big application", HELLO),
         Soak(
             "soak", "memory over very many requests", "soak",
