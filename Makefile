@@ -2,7 +2,7 @@
 # install the Debian packages that are missing (packaging/apt/*.txt).
 
 .DEFAULT_GOAL := help
-.PHONY: help run build docs-man package install test test-rust test-perl test-bench test-packaging test-packages bench lint fmt deps-run deps-test clean
+.PHONY: help run build docs-man package install test test-rust test-perl test-bench test-packaging test-packages conformance bench lint fmt deps-run deps-test clean
 
 EXAMPLE ?= examples/hello/app.pl
 PROVE_JOBS ?= 2
@@ -51,6 +51,10 @@ test-packages: deps-test ## The packages themselves, on machines made for them (
 	packaging/apt/install machines
 	cargo build -p pagi-supervisor
 	tests/packaging/run
+
+conformance: deps-test build ## The 517 cases of the Autobahn suite, and docs/conformance.md anew; see tests/autobahn
+	tests/autobahn
+	tests/conformance
 
 bench: deps-run ## Benchmarks against the peers that Debian has; see benches/README.md
 	packaging/apt/install test bench
