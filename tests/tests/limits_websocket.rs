@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pagi_tests::lab::{Lab, request};
 use pagi_tests::raw::{End, Raw};
-use pagi_tests::websocket::{Socket, frame};
+use pagi_tests::websocket::{HANDSHAKE, Socket, frame};
 
 /// Tells of every event; `/idle` takes none after the first, `/large` sends a message of the size in the query.
 const HANDLERS: &str = r#"
@@ -137,4 +137,46 @@ fn sse_28_sse_idle_timeout_rsn_1() {
     // Keepalive comments are traffic.
     assert!(!alive.is_silent_for(Duration::from_millis(700)));
     assert_eq!(lab.notes(), [" idle_timeout"]);
+}
+
+/// The extension that was agreed on, and the first byte and length of the frame that brings a message of this size back.
+fn compressed_echo(options: &[&str], size: usize) -> (Option<String>, u8, usize) {
+    let handlers = r#"route '/' => async sub ($scope, $receive, $send) {
+        await $receive->();
+        await $send->({ type => 'websocket.accept' });
+        my $event = await $receive->();
+        await $send->({ type => 'websocket.send', text => $event->{text} });
+    };"#;
+    let lab = Lab::with(handlers, options);
+    let mut raw = lab.connect();
+    let offer = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
+    raw.send(request("GET", "/", &format!("{HANDSHAKE}{offer}")));
+    raw.read_until_contains("\r\n\r\n");
+    let head = String::from_utf8_lossy(&raw.received).to_lowercase();
+    let agreed = head.lines().find_map(|line| line.strip_prefix("sec-websocket-extensions: ")).map(str::to_owned);
+    raw.received.clear();
+    let text: String = ('a'..='z').cycle().take(size).collect();
+    raw.send(frame(TEXT, text.as_bytes()));
+    raw.read_until("a frame", |bytes| bytes.len() > 2);
+    let length = match raw.received[1] {
+        126 => usize::from(u16::from_be_bytes([raw.received[2], raw.received[3]])),
+        length => length.into(),
+    };
+    (agreed, raw.received[0], length)
+}
+
+#[test]
+fn ws_compression_options_are_what_the_middleware_of_old_had() {
+    const COMPRESSED: u8 = 0xc1;
+    let (agreed, first, length) = compressed_echo(&[], 1000);
+    assert!(agreed.is_some_and(|agreed| agreed.starts_with("permessage-deflate")));
+    assert!(first == COMPRESSED && length < 100, "{first:#x} {length}");
+    // Messages below the smallest size are not worth it: 128 bytes, or what is configured.
+    assert_eq!(compressed_echo(&[], 127).1, TEXT);
+    assert_eq!(compressed_echo(&[], 128).1, COMPRESSED);
+    assert_eq!(compressed_echo(&["--ws-compression-min-size", "1000"], 999).1, TEXT);
+    assert_eq!(compressed_echo(&["--ws-compression-min-size", "1000"], 1000).1, COMPRESSED);
+    assert_eq!(compressed_echo(&["--ws-compression", "off"], 1000), (None, TEXT, 1000));
+    let [fast, small] = ["1", "9"].map(|level| compressed_echo(&["--ws-compression-level", level], 20_000).2);
+    assert!(small <= fast && fast < 2000, "{small} {fast}");
 }
