@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 
+from .http2 import HTTP1
 from .realtime import Realtime
 from .server import Server
 from .spread import Spread, ratios
@@ -26,6 +27,9 @@ class Idle:
     application: str
     exchange: Realtime
     connections: int
+
+    def takes(self, contender):
+        return HTTP1 in contender.speaks
 
     def applications(self):
         return [self.application]
