@@ -117,6 +117,7 @@ PAGI::Native::ForeignLoop - another event loop drives the worker
 =head1 SYNOPSIS
 
     PAGI::Native::ForeignLoop::choose('Epoll');                      # before the application is loaded
+    my $fd = 5;                                                      # that of the runtime's epoll set
     my $wait = PAGI::Native::ForeignLoop::start($fd);                # in the worker
     $wait->(0.5);                                                    # in every turn
 
