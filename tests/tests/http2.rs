@@ -5,6 +5,7 @@ use std::process::Command;
 use pagi_tests::curl::curl;
 use pagi_tests::http2::python;
 use pagi_tests::lab::Lab;
+use pagi_tests::patience::await_that;
 
 const ECHO: &str = r#"
 route '/ok' => async sub ($scope, $receive, $send) { await answer($send, 200, 'ok') };
@@ -634,6 +635,40 @@ fn sse_4_sse_11_sse_23_sse_32_event_streams() {
 }
 
 #[test]
+fn sse_28_rsn_1_idle_and_stalled_streams_end_alone() {
+    let lab = Lab::with(
+        r#"route '/ok' => async sub ($scope, $receive, $send) { await answer($send, 200, 'ok') };
+        route '/idle' => async sub ($scope, $receive, $send) {
+            await $receive->();
+            await $send->({ type => 'sse.start' });
+            my $event = await $receive->();
+            note("idle $event->{reason}");
+        };
+        route '/stalls' => async sub ($scope, $receive, $send) {
+            $scope->{'pagi.connection'}->on_disconnect(sub ($reason) { note("stalls $reason") });
+            await start($send, 200);
+            await body($send, 'begun', 1);
+            await $scope->{'pagi.connection'}->disconnect_future;
+        };"#,
+        &["--http2", "--sse-idle-timeout", "0.4", "--request-timeout", "0.8"],
+    );
+    python(
+        &lab,
+        r#"
+        client = Client()
+        idle = client.request("/idle", headers=[("accept", "text/event-stream")])
+        stalls = client.request("/stalls")
+        client.wait(idle, stalls)
+        same((int(client.resets[idle]), int(client.resets[stalls])), (8, 8))
+        same(client.body(stalls), "begun")
+        client.until_noted("idle idle_timeout")
+        client.until_noted("stalls client_timeout")
+        same(client.get("/ok"), (200, "ok"))
+        "#,
+    );
+}
+
+#[test]
 fn srv_12_each_stream_is_in_the_access_log() {
     let options = ["--http2", "--access-log-format", r#"LINE "%r" %s %B"#];
     let lab = Lab::with(
@@ -654,4 +689,29 @@ fn srv_12_each_stream_is_in_the_access_log() {
     lab.server.wait_for_log(r#"LINE "GET /ok?a=b HTTP/2" 200 2"#);
     lab.server.wait_for_log(r#"LINE "POST /cut HTTP/2" 200 4"#);
     lab.server.wait_for_log(r#"HTTP/2" 414 12"#);
+}
+
+#[test]
+fn connections_and_streams_are_in_the_metrics() {
+    let lab = Lab::with(ECHO, &["--http2", "--h2-rst-rate-limit", "5/1", "--admin-listen", "./admin.sock"]);
+    python(
+        &lab,
+        r#"
+        for _ in range(2):
+            client = Client()
+            for _ in range(3):
+                same(client.get("/ok"), (200, "ok"))
+        attacker = Client()
+        for _ in range(20):
+            attacker.frame(3, 0, attacker.request("/ok"), bytes(4))
+        attacker.until_gone()
+        "#,
+    );
+    let socket = lab.server.path("admin.sock");
+    let metrics = || curl(["--unix-socket", socket.to_str().unwrap(), "http://admin/metrics"]).text().to_owned();
+    await_that("the counters are there", || metrics().contains("\npagi_http2_cut_total 1\n"));
+    let text = metrics();
+    assert!(text.contains("\npagi_http2_connections_total 3\n"), "{text}");
+    let streams = text.lines().find_map(|line| line.strip_prefix("pagi_http2_streams_total ")).unwrap();
+    assert!((6..=26).contains(&streams.parse::<u32>().unwrap()), "{text}");
 }
