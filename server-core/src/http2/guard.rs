@@ -23,6 +23,17 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How much of it.
 const LINGER_BYTES: usize = 1 << 20;
 
+/// Copies what fits, and says how much that is.
+fn gather(slices: &[io::IoSlice<'_>], target: &mut [u8]) -> usize {
+    let mut length = 0;
+    for slice in slices {
+        let taken = slice.len().min(target.len() - length);
+        target[length..length + taken].copy_from_slice(&slice[..taken]);
+        length += taken;
+    }
+    length
+}
+
 /// See the module documentation.
 pub(super) struct Guard<T> {
     io: T,
@@ -127,13 +138,21 @@ impl<T: Transport> AsyncWrite for Guard<T> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
-        self.wrote(&result);
+        let this = &mut *self;
+        let result = if this.io.is_write_vectored() {
+            Pin::new(&mut this.io).poll_write_vectored(cx, slices)
+        } else {
+            // An encrypted stream: a frame's header would become a record and a system call of its own.
+            let mut scratch = this.worker.scratch.borrow_mut();
+            let length = gather(slices, &mut scratch);
+            Pin::new(&mut this.io).poll_write(cx, &scratch[..length])
+        };
+        this.wrote(&result);
         result
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -145,5 +164,19 @@ impl<T: Transport> AsyncWrite for Guard<T> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_linger(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gathers_what_fits() {
+        let slices = [&b"head"[..], b"", b"payload"].map(io::IoSlice::new);
+        let mut target = [0; 8];
+        assert_eq!(gather(&slices, &mut target), 8);
+        assert_eq!(&target, b"headpayl");
+        assert_eq!(gather(&slices, &mut [0; 64]), 11);
     }
 }
