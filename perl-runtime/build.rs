@@ -19,6 +19,7 @@ fn main() {
     }
     // The Perl headers are full of what -Wextra dislikes.
     build
+        .file("shim/await.c")
         .file("shim/bridge.c")
         .file("shim/signal.c")
         .file("shim/slow.c")

@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "await.h"
 #include "bridge.h"
 #include "signal.h"
 #include "slow.h"
@@ -23,6 +24,7 @@
 static PerlInterpreter *my_perl;
 
 static HV *future_stash;      /* package Future */
+static HV *loop_future_stash; /* package PAGI::Native::Future, which has the same layout */
 static int fast_futures;      /* whether Future's pure-Perl layout is the known one */
 static int xs_depth;          /* how many of our XSUBs are on the C stack */
 static SV *copy_guard;        /* XSUB that reads a value with magic */
@@ -115,6 +117,18 @@ int pagi_call(SV *code, SV **arguments, size_t count, SV **result)
         PUSHs(arguments[i]);
     PUTBACK;
     outcome = guarded(code, G_SCALAR, result);
+    LEAVE_CALL(outcome);
+    return outcome;
+}
+
+int pagi_run(SV *code, SV *argument, SV **error)
+{
+    int outcome;
+    ENTER_CALL;
+    EXTEND(SP, 1);
+    PUSHs(argument);
+    PUTBACK;
+    outcome = guarded(code, G_VOID | G_DISCARD, error);
     LEAVE_CALL(outcome);
     return outcome;
 }
@@ -538,8 +552,10 @@ SV *pagi_future_fail(const char *ptr, size_t len)
 static int is_fast_future(SV *sv)
 {
     return fast_futures && SvROK(sv) && SvTYPE(SvRV(sv)) == SVt_PVHV && SvOBJECT(SvRV(sv))
-        && SvSTASH(SvRV(sv)) == future_stash && !SvRMAGICAL(SvRV(sv));
+        && (SvSTASH(SvRV(sv)) == future_stash || SvSTASH(SvRV(sv)) == loop_future_stash) && !SvRMAGICAL(SvRV(sv));
 }
+
+int pagi_is_fast_future(SV *sv) { return is_fast_future(sv); }
 
 static int field_is_true(HV *hash, int key)
 {
@@ -611,6 +627,9 @@ int pagi_future_settle(SV *future, SV *value, SV **error)
         sv_2mortal(value);
     if (pagi_future_is_ready(future))
         return PAGI_OK;
+    outcome = fast_futures ? pagi_await_settle(future, value, error) : PAGI_NOT_A_FUTURE;
+    if (outcome != PAGI_NOT_A_FUTURE)
+        return outcome;
     outcome = invoke_method(future, "done", value, &result);
     if (outcome == PAGI_DIED)
         *error = result;
@@ -733,6 +752,7 @@ static XSPROTO(xs_use_fast_futures)
     newXS("Future::AWAIT_IS_READY", xs_await_is_ready, __FILE__);
     newXS("Future::AWAIT_GET", xs_await_get, __FILE__);
     newXS("Future::AWAIT_NEW_DONE", xs_await_new_done, __FILE__);
+    pagi_await_install(my_perl);
     fast_futures = 1;
     XSRETURN_EMPTY;
 }
@@ -1129,6 +1149,7 @@ static void intern(void)
     show_guard = (SV *)newXS(NULL, xs_show_guard, __FILE__);
     signal_guard = (SV *)newXS(NULL, xs_dispatch_signals, __FILE__);
     future_stash = gv_stashpvs("Future", GV_ADD);
+    loop_future_stash = gv_stashpvs("PAGI::Native::Future", GV_ADD);
 }
 
 /* Starts Perl with an empty program. Non-zero: it could not. */

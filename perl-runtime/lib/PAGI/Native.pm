@@ -46,7 +46,26 @@ sub _future_layout_is_known {
     my $failed = Future->fail('x');
     return 0 unless ref $failed->{failure} eq 'ARRAY' && $failed->{failure}[0] eq 'x';
     $pending->cancel;
-    return $pending->{ready} && $pending->{cancelled} ? 1 : 0;
+    return 0 unless $pending->{ready} && $pending->{cancelled};
+    return _await_layout_is_known();
+}
+
+# What `await` leaves in two Futures.
+sub _await_layout_is_known {
+    my ($inner, $outer, $calls) = (Future->new, Future->new, 0);
+    my $code = sub { $calls++ };
+    $inner->AWAIT_ON_READY($code);
+    $outer->AWAIT_CHAIN_CANCEL($inner);
+    my $callbacks = $inner->{callbacks};
+    return 0 unless @$callbacks == 1 && @{ $callbacks->[0] } == 2 && $callbacks->[0][0] == 15 && $callbacks->[0][1] == $code;
+    my ($revoke) = @{ $inner->{revoke_when_ready} || [] };
+    return 0 unless ref $revoke eq 'ARRAY' && @$revoke == 2 && $revoke->[0] == $outer && ${ $revoke->[1] } == $inner;
+    return 0 unless Scalar::Util::isweak($revoke->[0]) && Scalar::Util::isweak($revoke->[1]);
+    return 0 unless $revoke->[1] == \$outer->{on_cancel}[0];
+    $inner->done;
+    return 0 unless join(',', sort keys %$inner) eq 'ready,result' && $calls == 1;
+    return 0 unless $outer->{empty_on_cancel_slots} == 1 && !defined $outer->{on_cancel}[0];
+    return Future->can('AWAIT_IS_CANCELLED') && Future->can('AWAIT_CLONE') ? 1 : 0;
 }
 
 # Each event loop library that is installed gets an adapter over the worker's own loop, chosen before the application
@@ -215,7 +234,7 @@ Called by the server.
 
 =item PAGI_FAST_FUTURES
 
-C<0> switches the native implementation of three C<Future> methods off. They are used only when C<Future> is the
+C<0> switches the native implementation of some C<Future> methods (those that C<await> calls) off. They are used only when C<Future> is the
 pure-Perl class with a known layout.
 
 =item PAGI_FUTURE_XS
