@@ -1,5 +1,6 @@
 //! Header lists: ordered, repeats kept, one buffer for all bytes (protocol section 6).
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 use smallvec::SmallVec;
@@ -160,6 +161,22 @@ pub fn is_safe_value(bytes: &[u8]) -> bool {
 /// The comma-separated elements of a list-valued field, trimmed, empty ones skipped (RFC 9110 §5.6.1).
 pub fn list_elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
+}
+
+/// HDR-19: says that a connection-level field of the application was dropped; for operators once per worker and name,
+/// because an application that sends one sends it with every response.
+pub(crate) fn log_dropped(name: &[u8]) {
+    thread_local! { static SAID: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) }; }
+    let name = name.to_ascii_lowercase();
+    let shown = String::from_utf8_lossy(&name).into_owned();
+    SAID.with_borrow_mut(|said| {
+        if said.contains(&name) {
+            tracing::debug!("dropped the application's header '{shown}'");
+        } else {
+            tracing::info!("dropped the application's header '{shown}': connection and framing are the server's");
+            said.push(name);
+        }
+    });
 }
 
 /// Whether a list-valued field holds a token, ASCII case ignored.

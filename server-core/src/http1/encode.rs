@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::date;
 use crate::event::FileRange;
 use crate::framing::{Framing, declared_length};
-use crate::header::{HeaderList, has_token};
+use crate::header::{HeaderList, has_token, log_dropped};
 use crate::outbound::Outbound;
 use crate::refusal::Refusal;
 use crate::scope::{RequestHead, Version};
@@ -109,7 +109,7 @@ impl Encoder {
                     Known::Length if !keep_length => continue,
                     Known::ConnectionLevel => {
                         // HDR-17, HDR-18: framing and connection are ours.
-                        tracing::debug!(header = %String::from_utf8_lossy(name), "dropped a connection-level header");
+                        log_dropped(name);
                         continue;
                     }
                     Known::Length | Known::Other => {}

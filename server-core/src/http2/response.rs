@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::date;
 use crate::event::FileRange;
 use crate::framing::{Framing, declared_length};
-use crate::header::{HeaderList, has_token};
+use crate::header::{HeaderList, has_token, log_dropped};
 use crate::outbound::Outbound;
 use crate::refusal::Refusal;
 use crate::scope::RequestHead;
@@ -221,7 +221,7 @@ fn fields(headers: &HeaderList) -> Result<HeaderMap, String> {
         if key == TE && has_token(bytes, b"trailers") {
             fields.insert(TE, HeaderValue::from_static("trailers"));
         } else if is_connection_level(key.as_str()) {
-            tracing::debug!(header = %key, "dropped a connection-level header");
+            log_dropped(name);
         } else {
             fields.append(key, value(name, bytes)?);
         }
