@@ -56,6 +56,11 @@ conformance: deps-test build ## The 517 cases of the Autobahn suite, and docs/co
 	tests/autobahn
 	tests/conformance
 
+tls-audit: deps-run ## Scan the server's TLS with sslyze (from PyPI) and testssl.sh
+	packaging/apt/install test audit
+	cargo build -p pagi-supervisor
+	tests/tls-audit $(SERVER)
+
 bench: deps-run ## Benchmarks against the peers that Debian has; see benches/README.md
 	packaging/apt/install test bench
 	cargo build --release -p pagi-supervisor

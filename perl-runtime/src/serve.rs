@@ -62,7 +62,7 @@ async fn carry_commands(
         let patience = match command {
             Command::Stop => Some(patience),
             Command::Hurry => Some(Duration::ZERO),
-            Command::Accept(_) | Command::ReopenLogs => None,
+            Command::Accept(_) | Command::ReopenLogs | Command::ReloadCertificates => None,
         };
         if let Some(patience) = patience {
             crate::worker::with(|worker| worker.stop_within(patience));
@@ -109,7 +109,7 @@ impl Service {
         host: Rc<dyn Host>,
         attach: impl FnOnce(UnboundedSender<Command>),
     ) -> Result<Self, String> {
-        let core = Rc::new(Core::new(options.http, options.access_log));
+        let core = Rc::new(Core::new(options.http, options.access_log).with_tls(options.tls));
         let gate = options.pool.map(|pool| {
             let depth = HostDepth(Rc::clone(&host));
             Rc::new(Gate::new(pool.queue, pool.options, Box::new(depth)))
@@ -126,7 +126,13 @@ impl Service {
         let commands = Rc::new(RefCell::new(VecDeque::new()));
         let carry = carry_commands(receiver, Rc::clone(&commands), Rc::clone(&core), options.shutdown_timeout);
         let publish = publish_requests(Rc::clone(&core), Rc::clone(&host));
+        let certificates = Rc::clone(&core);
         worker.enter(move || {
+            tokio::task::spawn_local(async move {
+                if let Some(tls) = &certificates.tls {
+                    tls.follow_files().await;
+                }
+            });
             tokio::task::spawn_local(carry);
             tokio::task::spawn_local(publish);
             attach(sender);
@@ -197,6 +203,11 @@ impl Service {
                 self.hurried = true;
             }
             Command::ReopenLogs => self.core.reopen_access_log(),
+            Command::ReloadCertificates => {
+                if let Some(tls) = &self.core.tls {
+                    tls.reload();
+                }
+            }
         }
     }
 

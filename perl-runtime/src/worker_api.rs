@@ -6,7 +6,9 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use pagi_server_core::{Stats, access_log::AccessLog, config::Config, listener::Listener, pool::gate::GateOptions};
+use pagi_server_core::{
+    Stats, access_log::AccessLog, config::Config, listener::Listener, pool::gate::GateOptions, tls::Terminator,
+};
 
 /// Where the application comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +89,8 @@ pub struct WorkerOptions {
     pub pool: Option<Pool>,
     /// Listening sockets; [`Command::Accept`] names them by index. All are accepted from until the first such command.
     pub listeners: Vec<Listener>,
+    /// What the TLS listeners among them need.
+    pub tls: Option<Terminator>,
 }
 
 /// What the surrounding process tells the worker.
@@ -100,6 +104,8 @@ pub enum Command {
     Hurry,
     /// Reopen the access log.
     ReopenLogs,
+    /// Read TLS certificates anew.
+    ReloadCertificates,
 }
 
 /// What the worker tells the surrounding process. Called on the worker's thread, never from inside Perl.

@@ -16,11 +16,13 @@ use tokio::task::JoinHandle;
 use crate::drain::Phase;
 use crate::http1::connection;
 use crate::http2;
-use crate::listener::Listener;
+use crate::listener::{Listener, Socket};
 use crate::pool::taker;
 use crate::scope::Peer;
 use crate::stats::Stats;
 use crate::tls::Protocol;
+use crate::tls::handshake::{self, Handshake};
+use crate::tls::stream::TlsStream;
 use crate::transport::Transport;
 use crate::worker::Worker;
 
@@ -75,33 +77,33 @@ fn spawn(worker: &Rc<Worker>, listener: &Listener) -> io::Result<JoinHandle<()>>
     let worker = Rc::clone(worker);
     let listener = listener.try_clone()?;
     let queue = Opened::new(&worker, listener.as_raw_fd());
-    Ok(match listener {
-        Listener::Tcp(socket) => {
+    let tls = listener.tls;
+    Ok(match listener.socket {
+        Socket::Tcp(socket) => {
             socket.set_nonblocking(true)?;
             let listener = TcpListener::from_std(socket)?;
-            tokio::task::spawn_local(accept_tcp(worker, listener, queue))
+            tokio::task::spawn_local(accept_tcp(worker, listener, tls, queue))
         }
-        Listener::Unix(socket, path) => {
+        Socket::Unix(socket, path) => {
             socket.set_nonblocking(true)?;
             let listener = UnixListener::from_std(socket)?;
             let peer = Peer { client: None, server: (path.display().to_string(), None), tls: None };
-            tokio::task::spawn_local(accept_unix(worker, listener, Rc::new(peer), queue))
+            tokio::task::spawn_local(accept_unix(worker, listener, tls, Rc::new(peer), queue))
         }
-        Listener::Pool(tickets) => tokio::task::spawn_local(taker::take_from(worker, tickets)),
+        Socket::Pool(tickets) => tokio::task::spawn_local(taker::take_from(worker, tickets)),
     })
 }
 
-async fn accept_tcp(worker: Rc<Worker>, listener: TcpListener, _queue: Opened) {
+async fn accept_tcp(worker: Rc<Worker>, listener: TcpListener, tls: bool, _queue: Opened) {
     loop {
-        let room = wait_for_room(&worker).await;
+        let room = wait_for_room(&worker, tls).await;
         match listener.accept().await {
-            Ok((stream, _)) if room == Room::NoneAnywhere && worker.is_full() => turn_away(&worker, stream),
             Ok((stream, client)) => {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "cannot set TCP_NODELAY");
                 }
                 match stream.local_addr() {
-                    Ok(server) => open(&worker, stream, Rc::new(tcp_peer(client, server))),
+                    Ok(server) => take(&worker, room, stream, Rc::new(tcp_peer(client, server)), tls),
                     Err(error) => tracing::debug!(%error, "connection was gone before it was served"),
                 }
             }
@@ -110,12 +112,11 @@ async fn accept_tcp(worker: Rc<Worker>, listener: TcpListener, _queue: Opened) {
     }
 }
 
-async fn accept_unix(worker: Rc<Worker>, listener: UnixListener, peer: Rc<Peer>, _queue: Opened) {
+async fn accept_unix(worker: Rc<Worker>, listener: UnixListener, tls: bool, peer: Rc<Peer>, _queue: Opened) {
     loop {
-        let room = wait_for_room(&worker).await;
+        let room = wait_for_room(&worker, tls).await;
         match listener.accept().await {
-            Ok((stream, _)) if room == Room::NoneAnywhere && worker.is_full() => turn_away(&worker, stream),
-            Ok((stream, _)) => open(&worker, stream, Rc::clone(&peer)),
+            Ok((stream, _)) => take(&worker, room, stream, Rc::clone(&peer), tls),
             Err(error) => pause(&error).await,
         }
     }
@@ -136,7 +137,11 @@ enum Room {
 }
 
 /// A full worker leaves its queue to a neighbour that shares it; only when all are full it answers 503.
-async fn wait_for_room(worker: &Worker) -> Room {
+async fn wait_for_room(worker: &Worker, tls: bool) -> Room {
+    if tls {
+        // Nothing is held while waiting for a client: a queue that is never used must not take a place from another.
+        drop(worker.handshakes.acquire().await);
+    }
     if worker.is_full() && !worker.was_full.replace(true) {
         tracing::warn!(
             "Connection rejected: at capacity ({}/{})",
@@ -157,11 +162,15 @@ async fn wait_for_room(worker: &Worker) -> Room {
 
 /// Answers 503 to a connection that nobody has room for. Few of these are under way at a time, so that they cannot
 /// become a second, unlimited kind of connection.
-fn turn_away<T: Transport + AsRawFd + 'static>(worker: &Rc<Worker>, stream: T) {
+fn turn_away<T: Transport + AsRawFd + 'static>(worker: &Rc<Worker>, stream: T, peer: Rc<Peer>, tls: bool) {
     let guard = Opened::new(worker, stream.as_raw_fd());
     worker.turned_away.set(worker.turned_away.get() + 1);
     tokio::task::spawn_local(async move {
-        connection::turn_away(stream, Rc::clone(&guard.worker)).await;
+        if !tls {
+            connection::turn_away(stream, peer, Rc::clone(&guard.worker)).await;
+        } else if let Some((stream, peer)) = encrypt(stream, peer, &guard.worker).await {
+            connection::turn_away(stream, peer, Rc::clone(&guard.worker)).await;
+        }
         let worker = &guard.worker;
         worker.turned_away.set(worker.turned_away.get() - 1);
         worker.room.notify_waiters();
@@ -181,13 +190,56 @@ async fn pause(error: &io::Error) {
     }
 }
 
-pub(crate) fn open<T: Transport + AsRawFd + 'static>(worker: &Rc<Worker>, stream: T, peer: Rc<Peer>) {
+fn take<T: Transport + AsRawFd + 'static>(worker: &Rc<Worker>, room: Room, stream: T, peer: Rc<Peer>, tls: bool) {
+    if room == Room::NoneAnywhere && worker.is_full() {
+        turn_away(worker, stream, peer, tls);
+    } else {
+        open(worker, stream, peer, tls);
+    }
+}
+
+pub(crate) fn open<T: Transport + AsRawFd + 'static>(worker: &Rc<Worker>, stream: T, peer: Rc<Peer>, tls: bool) {
     Stats::add(&worker.stats.accepted, 1);
     Stats::add(&worker.stats.connections, 1);
     let guard = Counted(Opened::new(worker, stream.as_raw_fd()));
     tokio::task::spawn_local(async move {
-        speak(stream, peer, &guard.0.worker).await;
+        let worker = &guard.0.worker;
+        if !tls {
+            speak(stream, peer, worker).await;
+        } else if let Some((stream, peer)) = encrypt(stream, peer, worker).await {
+            speak(stream, peer, worker).await;
+        }
     });
+}
+
+/// Makes the TLS handshake. What comes back has the facts of the session in its peer; nothing comes back when there is
+/// nobody to serve, and the log and the totals know why.
+async fn encrypt<T: Transport>(stream: T, peer: Rc<Peer>, worker: &Rc<Worker>) -> Option<(TlsStream<T>, Rc<Peer>)> {
+    let terminator = worker.tls.as_ref()?;
+    // The semaphore is never closed.
+    let place = worker.handshakes.acquire().await.ok()?;
+    let outcome = handshake::accept(stream, terminator.context(), worker).await;
+    drop(place);
+    let client = peer.client.as_ref().map_or("a local client", |(address, _)| address.as_str());
+    match outcome {
+        Handshake::Done(stream, info) => {
+            Stats::add(&worker.stats.tls_handshakes, 1);
+            Stats::add(&worker.stats.tls_resumed, info.resumed.into());
+            let tls = Some(Rc::new(info));
+            Some((*stream, Rc::new(Peer { client: peer.client.clone(), server: peer.server.clone(), tls })))
+        }
+        Handshake::PlainHttp(stream, received) => {
+            Stats::add(&worker.stats.tls_failed, 1);
+            tracing::info!("Plain HTTP request from {client} on an HTTPS port: answered 400");
+            connection::refuse_cleartext(stream, &received, peer, Rc::clone(worker)).await;
+            None
+        }
+        Handshake::Failed(reason) => {
+            Stats::add(&worker.stats.tls_failed, 1);
+            tracing::debug!("TLS handshake with {client} failed: {reason}");
+            None
+        }
+    }
 }
 
 /// Serves a connection in the protocol that was negotiated.

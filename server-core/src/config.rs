@@ -28,6 +28,11 @@ pub struct Config {
     pub idle_timeout: Option<Duration>,
     /// How long a request head may take from its first byte to its last. Crossed: 408. `header_timeout`, default 10 s.
     pub header_timeout: Option<Duration>,
+    /// How long a TLS handshake may take. Crossed: closed. `ssl_handshake_timeout`, default 10 s.
+    pub tls_handshake_timeout: Option<Duration>,
+    /// Most TLS handshakes of one worker at a time. Crossed: accepting on TLS listeners waits. `max_ssl_handshakes`,
+    /// default 256.
+    pub max_tls_handshakes: usize,
     /// How long an exchange may go without a byte in or out while the client owes us something. Crossed: 408 or a
     /// closed connection, reason `client_timeout`. `request_timeout`, off by default.
     pub request_timeout: Option<Duration>,
@@ -87,6 +92,8 @@ impl Default for Config {
             max_connections: 1000,
             idle_timeout: Some(Duration::from_secs(60)),
             header_timeout: Some(Duration::from_secs(10)),
+            tls_handshake_timeout: Some(Duration::from_secs(10)),
+            max_tls_handshakes: 256,
             request_timeout: None,
             write_timeout: Some(Duration::from_secs(60)),
             write_high_watermark: 65536,

@@ -1,13 +1,22 @@
 //! A listening socket as the worker receives it: bound, listening and non-blocking, made by whoever started it.
 
 use std::net::TcpListener;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
 /// One accept queue.
 #[derive(Debug)]
-pub enum Listener {
+pub struct Listener {
+    /// The socket.
+    pub socket: Socket,
+    /// Whether clients speak TLS here.
+    pub tls: bool,
+}
+
+/// A listening socket of either kind.
+#[derive(Debug)]
+pub enum Socket {
     /// A TCP queue (possibly one of a SO_REUSEPORT group).
     Tcp(TcpListener),
     /// A Unix socket and the path it was bound to, as shown in `scope.server` (SCOPE-7).
@@ -16,23 +25,37 @@ pub enum Listener {
     Pool(OwnedFd),
 }
 
+impl From<Socket> for Listener {
+    /// A queue in the clear.
+    fn from(socket: Socket) -> Self {
+        Self { socket, tls: false }
+    }
+}
+
 impl Listener {
     /// A second handle of the same queue, for a process that serves without giving up the original.
     pub fn try_clone(&self) -> std::io::Result<Self> {
-        Ok(match self {
-            Self::Tcp(socket) => Self::Tcp(socket.try_clone()?),
-            Self::Unix(socket, path) => Self::Unix(socket.try_clone()?, path.clone()),
-            Self::Pool(queue) => Self::Pool(queue.try_clone()?),
-        })
+        let socket = match &self.socket {
+            Socket::Tcp(socket) => Socket::Tcp(socket.try_clone()?),
+            Socket::Unix(socket, path) => Socket::Unix(socket.try_clone()?, path.clone()),
+            Socket::Pool(queue) => Socket::Pool(queue.try_clone()?),
+        };
+        Ok(Self { socket, tls: self.tls })
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.socket {
+            Socket::Tcp(socket) => socket.as_fd(),
+            Socket::Unix(socket, _) => socket.as_fd(),
+            Socket::Pool(queue) => queue.as_fd(),
+        }
     }
 }
 
 impl AsRawFd for Listener {
     fn as_raw_fd(&self) -> RawFd {
-        match self {
-            Self::Tcp(socket) => socket.as_raw_fd(),
-            Self::Unix(socket, _) => socket.as_raw_fd(),
-            Self::Pool(queue) => queue.as_raw_fd(),
-        }
+        self.as_fd().as_raw_fd()
     }
 }

@@ -25,6 +25,8 @@ const COMPACT_AT: usize = 64 * 1024;
 pub struct Outbound {
     front: Vec<u8>,
     written: usize,
+    /// Bytes that the stream has taken and not passed on: an encrypted stream holds one run at most.
+    unflushed: usize,
     later: VecDeque<Segment>,
     /// Bytes in `later`'s memory segments.
     later_bytes: usize,
@@ -46,13 +48,13 @@ impl Outbound {
     /// Bytes held in memory and not yet taken by the socket.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.front.len() - self.written + self.later_bytes
+        self.front.len() - self.written + self.unflushed + self.later_bytes
     }
 
     /// Whether nothing at all is left to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.written == self.front.len() && self.later.is_empty()
+        self.written == self.front.len() && self.unflushed == 0 && self.later.is_empty()
     }
 
     /// Appends bytes through a writer function, so that encoders write in place.
@@ -104,6 +106,10 @@ impl Outbound {
         cx: &mut Context<'_>,
         mut count: impl FnMut(usize),
     ) -> Poll<io::Result<()>> {
+        if self.unflushed > 0 {
+            ready!(Pin::new(&mut *stream).poll_flush(cx))?;
+            count(std::mem::take(&mut self.unflushed));
+        }
         loop {
             while self.written < self.front.len() {
                 let written = ready!(Pin::new(&mut *stream).poll_write(cx, &self.front[self.written..]))?;
@@ -111,6 +117,10 @@ impl Outbound {
                     return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                 }
                 self.written += written;
+                if Pin::new(&mut *stream).poll_flush(cx)?.is_pending() {
+                    self.unflushed = written;
+                    return Poll::Pending;
+                }
                 count(written);
             }
             if !ready!(self.poll_next_segment(cx))? {

@@ -30,6 +30,7 @@ impl Refusal {
     pub(crate) const URI_TOO_LONG: Self = Self::new(414, "URI Too Long");
     pub(crate) const HEAD_TOO_LARGE: Self = Self::new(431, "Request Header Fields Too Large");
     pub(crate) const BAD_CHUNK: Self = Self::new(400, "Invalid chunk size");
+    pub(crate) const CLEARTEXT: Self = Self::new(400, "The plain HTTP request was sent to an HTTPS port");
     pub(crate) const AT_CAPACITY: Self = Self {
         status: 503,
         text: "503 Service Unavailable - Server at capacity\r\n",

@@ -42,6 +42,12 @@ pub struct Stats {
     pub http2_streams: Cell<u64>,
     /// HTTP/2 connections that were cut because the client sent too much of what carries nothing.
     pub http2_cut: Cell<u64>,
+    /// Finished TLS handshakes.
+    pub tls_handshakes: Cell<u64>,
+    /// Those of them that resumed a session.
+    pub tls_resumed: Cell<u64>,
+    /// TLS handshakes that came to nothing.
+    pub tls_failed: Cell<u64>,
 }
 
 impl Stats {

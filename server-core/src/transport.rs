@@ -14,6 +14,9 @@ pub trait Transport: AsyncRead + AsyncWrite + Unpin {
 
     /// Makes the coming close a reset, so that a truncated close-delimited body is visibly truncated (RESP-5).
     fn reset_on_close(&self);
+
+    /// Tells the peer that nothing more comes, where the stream has words for it, and waits for nothing.
+    fn say_goodbye(&mut self) {}
 }
 
 impl Transport for TcpStream {

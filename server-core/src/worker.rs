@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::Instant;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::access_log::{AccessLog, Record};
 use crate::config::Config;
@@ -14,6 +14,7 @@ use crate::inbox::Inbox;
 use crate::pool::jobs::Jobs;
 use crate::service::Service;
 use crate::stats::Stats;
+use crate::tls::Terminator;
 
 /// Size of the shared read buffer: the most one read takes from a socket.
 const SCRATCH: usize = 64 * 1024;
@@ -42,6 +43,12 @@ pub struct Worker {
     access_log: RefCell<Option<AccessLog>>,
     /// One read buffer for all connections: an idle connection holds no memory of its own.
     pub(crate) scratch: RefCell<Vec<u8>>,
+    /// The same for what is still, or already, encrypted.
+    pub(crate) ciphertext: RefCell<Vec<u8>>,
+    /// What TLS listeners need, if there are any.
+    pub tls: Option<Terminator>,
+    /// Places for TLS handshakes.
+    pub(crate) handshakes: Semaphore,
     /// A request was counted.
     finished: Notify,
     /// A connection has closed: acceptors that waited for room may look again.
@@ -53,6 +60,7 @@ impl Worker {
     #[must_use]
     pub fn new(config: Config, access_log: Option<AccessLog>) -> Self {
         Self {
+            handshakes: Semaphore::new(config.max_tls_handshakes.min(Semaphore::MAX_PERMITS)),
             config,
             stats: Stats::default(),
             inbox: Inbox::default(),
@@ -65,6 +73,8 @@ impl Worker {
             services: OnceCell::new(),
             access_log: RefCell::new(access_log),
             scratch: RefCell::new(vec![0; SCRATCH]),
+            ciphertext: RefCell::default(),
+            tls: None,
             finished: Notify::new(),
             room: Notify::new(),
         }
@@ -83,6 +93,12 @@ impl Worker {
 
     pub(crate) fn services(&self) -> &[Rc<dyn Service>] {
         self.services.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// The same worker, with what TLS listeners need.
+    #[must_use]
+    pub fn with_tls(self, tls: Option<Terminator>) -> Self {
+        Self { tls, ..self }
     }
 
     /// Current time of the monotonic clock.

@@ -14,6 +14,8 @@ pub enum Address {
         host: String,
         /// Port; 0 is any free one.
         port: u16,
+        /// Whether clients speak TLS here.
+        tls: bool,
     },
     /// Path of a Unix socket.
     Unix {
@@ -21,20 +23,34 @@ pub enum Address {
         path: PathBuf,
         /// Permissions of the socket file; 0600 if none are given.
         mode: Option<u32>,
+        /// Whether clients speak TLS here.
+        tls: bool,
     },
 }
 
 impl Address {
-    /// Understands one `--listen` value: `/path`, `./path`, `[v6]:port`, `host:port`, anything else is a path.
+    /// Understands one `--listen` value: `/path`, `./path`, `[v6]:port`, `host:port`, anything else is a path. `,ssl`
+    /// behind any of them asks for TLS.
     ///
     /// # Errors
     /// What is wrong, worded to follow the option's name.
     pub fn parse(text: &str) -> Result<Self, String> {
+        match text.strip_suffix(",ssl") {
+            Some(place) => Self::parse_place(place).map(|address| address.with_tls(true)),
+            None => Self::parse_place(text),
+        }
+    }
+
+    /// The same for a place where TLS is not spoken.
+    ///
+    /// # Errors
+    /// What is wrong, worded to follow the option's name.
+    pub fn parse_place(text: &str) -> Result<Self, String> {
         const FORMS: &str = "takes HOST:PORT, [IPV6]:PORT or the path of a Unix socket";
         if text.is_empty() {
             return Err(FORMS.to_owned());
         }
-        let path = || Self::Unix { path: PathBuf::from(text), mode: None };
+        let path = || Self::Unix { path: PathBuf::from(text), mode: None, tls: false };
         if text.starts_with(['/', '.']) {
             return Ok(path());
         }
@@ -43,7 +59,7 @@ impl Address {
             if host.parse::<std::net::Ipv6Addr>().is_err() {
                 return Err("takes an IPv6 address between the brackets".to_owned());
             }
-            return Ok(Self::Tcp { host: host.to_owned(), port: parse_port(port)? });
+            return Ok(Self::Tcp { host: host.to_owned(), port: parse_port(port)?, tls: false });
         }
         match text.rsplit_once(':') {
             Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -53,7 +69,7 @@ impl Address {
                 if host.contains(':') {
                     return Err("takes an IPv6 address in brackets, like [::1]:5000".to_owned());
                 }
-                Ok(Self::Tcp { host: host.to_owned(), port: parse_port(port)? })
+                Ok(Self::Tcp { host: host.to_owned(), port: parse_port(port)?, tls: false })
             }
             _ => Ok(path()),
         }
@@ -63,9 +79,26 @@ impl Address {
     #[must_use]
     pub fn anchored(self, directory: &Path) -> Self {
         match self {
-            Self::Unix { path, mode } => Self::Unix { path: directory.join(path), mode },
+            Self::Unix { path, mode, tls } => Self::Unix { path: directory.join(path), mode, tls },
             tcp => tcp,
         }
+    }
+
+    /// Whether clients speak TLS here.
+    #[must_use]
+    pub fn tls(&self) -> bool {
+        match self {
+            Self::Tcp { tls, .. } | Self::Unix { tls, .. } => *tls,
+        }
+    }
+
+    /// The same address with or without TLS.
+    #[must_use]
+    pub fn with_tls(mut self, wanted: bool) -> Self {
+        match &mut self {
+            Self::Tcp { tls, .. } | Self::Unix { tls, .. } => *tls = wanted,
+        }
+        self
     }
 }
 
@@ -77,13 +110,16 @@ pub fn parse_port(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| "takes a port number from 0 to 65535".to_owned())
 }
 
-/// `http://HOST:PORT/` or `unix:PATH`, as in the banner.
+/// `http://HOST:PORT/` or `unix:PATH`, as in the banner; with TLS `https://HOST:PORT/` or `unix:PATH,ssl`.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "http://[{host}]:{port}/"),
-            Self::Tcp { host, port } => write!(f, "http://{host}:{port}/"),
-            Self::Unix { path, .. } => write!(f, "unix:{}", path.display()),
+            Self::Tcp { host, port, tls } => {
+                let scheme = if *tls { "https" } else { "http" };
+                let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+                write!(f, "{scheme}://{open}{host}{close}:{port}/")
+            }
+            Self::Unix { path, tls, .. } => write!(f, "unix:{}{}", path.display(), if *tls { ",ssl" } else { "" }),
         }
     }
 }
@@ -93,11 +129,11 @@ mod tests {
     use super::*;
 
     fn tcp(host: &str, port: u16) -> Address {
-        Address::Tcp { host: host.to_owned(), port }
+        Address::Tcp { host: host.to_owned(), port, tls: false }
     }
 
     fn unix(path: &str) -> Address {
-        Address::Unix { path: path.into(), mode: None }
+        Address::Unix { path: path.into(), mode: None, tls: false }
     }
 
     #[test]
@@ -113,6 +149,9 @@ mod tests {
             ("app.sock", unix("app.sock")),
             ("host:name", unix("host:name")),
             ("host:", unix("host:")),
+            ("[::1]:8443,ssl", tcp("::1", 8443).with_tls(true)),
+            ("/run/app.sock,ssl", unix("/run/app.sock").with_tls(true)),
+            ("/run/app,ssl.sock", unix("/run/app,ssl.sock")),
         ];
         for (text, expected) in table {
             assert_eq!(Address::parse(text), Ok(expected), "{text}");
@@ -122,6 +161,7 @@ mod tests {
     #[test]
     fn refused_forms() {
         let table = [
+            (",ssl", "takes HOST:PORT, [IPV6]:PORT or the path of a Unix socket"),
             ("", "takes HOST:PORT, [IPV6]:PORT or the path of a Unix socket"),
             ("[::1]", "takes HOST:PORT, [IPV6]:PORT or the path of a Unix socket"),
             ("[nonsense]:80", "takes an IPv6 address between the brackets"),
@@ -140,6 +180,8 @@ mod tests {
         assert_eq!(tcp("127.0.0.1", 80).to_string(), "http://127.0.0.1:80/");
         assert_eq!(tcp("::1", 80).to_string(), "http://[::1]:80/");
         assert_eq!(unix("/a b").to_string(), "unix:/a b");
+        assert_eq!(tcp("::1", 443).with_tls(true).to_string(), "https://[::1]:443/");
+        assert_eq!(unix("/a").with_tls(true).to_string(), "unix:/a,ssl");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::Pid;
-use pagi_server_core::listener::Listener;
+use pagi_server_core::listener::{Listener, Socket};
 use pagi_server_core::pool::queue;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,7 @@ struct Queue {
     number: RawFd,
     /// Of a Unix socket.
     path: Option<PathBuf>,
+    tls: bool,
 }
 
 /// What a process finds when it unpacks its bundle.
@@ -110,11 +111,11 @@ pub fn start<'a>(
     let mut listed = Vec::new();
     for queue in queues {
         let socket = descriptor(queue);
-        let path = match queue {
-            Listener::Tcp(_) | Listener::Pool(_) => None,
-            Listener::Unix(_, path) => Some(path.clone()),
+        let path = match &queue.socket {
+            Socket::Tcp(_) | Socket::Pool(_) => None,
+            Socket::Unix(_, path) => Some(path.clone()),
         };
-        listed.push(Queue { number: socket.as_raw_fd(), path });
+        listed.push(Queue { number: socket.as_raw_fd(), path, tls: queue.tls });
         kept.push(socket);
     }
     kept.extend(pool.iter().flat_map(|pool| [pool.put.as_fd(), pool.take.as_fd()]));
@@ -154,10 +155,11 @@ fn unpack_from(number: RawFd) -> io::Result<Inheritance> {
     let contents: Contents = serde_json::from_slice(&bytes)?;
     let listener = |queue: Queue| -> io::Result<Listener> {
         let socket = descriptors::adopt(queue.number)?;
-        Ok(match queue.path {
-            None => Listener::Tcp(TcpListener::from(socket)),
-            Some(path) => Listener::Unix(UnixListener::from(socket), path),
-        })
+        let socket = match queue.path {
+            None => Socket::Tcp(TcpListener::from(socket)),
+            Some(path) => Socket::Unix(UnixListener::from(socket), path),
+        };
+        Ok(Listener { socket, tls: queue.tls })
     };
     Ok(Inheritance {
         role: contents.role,

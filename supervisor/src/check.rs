@@ -65,6 +65,9 @@ fn files(settings: &Settings) -> Vec<String> {
             problems.push(place(settings, key) + &reason);
         }
     }
+    if let Err(reason) = settings.clone().load_certificates() {
+        problems.push(reason);
+    }
     problems
 }
 

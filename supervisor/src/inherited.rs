@@ -10,7 +10,7 @@ use std::os::fd::RawFd;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use pagi_server_core::listener::Listener;
+use pagi_server_core::listener::{Listener, Socket as Queue};
 use socket2::Socket;
 
 use crate::address::Address;
@@ -97,10 +97,10 @@ impl Inherited {
         let found = if let Some(address) = address.as_socket() {
             // Inherited by accepted connections.
             socket.set_tcp_nodelay(true).map_err(explain)?;
-            (Place::Tcp(address), Listener::Tcp(socket.into()))
+            (Place::Tcp(address), Queue::Tcp(socket.into()).into())
         } else if let Some(path) = address.as_pathname() {
             let path = path.to_owned();
-            (Place::Unix(path.clone()), Listener::Unix(UnixListener::from(socket), path))
+            (Place::Unix(path.clone()), Queue::Unix(UnixListener::from(socket), path).into())
         } else {
             return Err("it listens neither on TCP nor on a Unix socket with a path".to_owned());
         };
@@ -114,8 +114,10 @@ impl Inherited {
         let mut addresses: Vec<Address> = Vec::new();
         for (place, _) in &self.sockets {
             let address = match place {
-                Place::Tcp(address) => Address::Tcp { host: address.ip().to_string(), port: address.port() },
-                Place::Unix(path) => Address::Unix { path: path.clone(), mode: None },
+                Place::Tcp(address) => {
+                    Address::Tcp { host: address.ip().to_string(), port: address.port(), tls: false }
+                }
+                Place::Unix(path) => Address::Unix { path: path.clone(), mode: None, tls: false },
             };
             if !addresses.contains(&address) {
                 addresses.push(address);

@@ -56,6 +56,7 @@ pub mod sockets;
 pub mod staff;
 pub mod store;
 pub mod systemd;
+pub mod tls;
 pub mod upgrade;
 pub mod usage;
 pub mod worker;

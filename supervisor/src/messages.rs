@@ -68,6 +68,8 @@ pub enum ToWorker {
     Hurry,
     /// Open log files anew.
     ReopenLogs,
+    /// Read TLS certificates anew.
+    ReloadCertificates,
     /// The server is ready: let go of the terminal it was started from.
     Detach,
 }

@@ -14,7 +14,7 @@ use crate::worker::{self, Post};
 use crate::{channel, daemon, exit, library, log, signals};
 
 /// Lives as a mold, or, after a fork, as a worker.
-pub fn run(inheritance: Inheritance, generation: u32) -> i32 {
+pub fn run(mut inheritance: Inheritance, generation: u32) -> i32 {
     announce(generation);
     // A terminal sends its interrupt to the whole group: whether the mold ends is the master's decision.
     if let Err(error) = signals::install_stop() {
@@ -29,7 +29,7 @@ pub fn run(inheritance: Inheritance, generation: u32) -> i32 {
     if channel::send(inheritance.channel.as_fd(), &FromMold::Ready, None).is_err() {
         return exit::FAILED;
     }
-    match fork_on_request(&inheritance) {
+    match fork_on_request(&mut inheritance) {
         Some((order, channel)) => {
             interpreter.after_fork();
             let Inheritance { settings, scoreboard, listeners, pool, channel: the_molds, .. } = inheritance;
@@ -78,9 +78,9 @@ fn fail(channel: &OwnedFd, message: String) -> i32 {
 }
 
 /// Serves the master until it is gone. Returns in the worker, with its order; `None` ends the mold.
-fn fork_on_request(inheritance: &Inheritance) -> Option<(Order, OwnedFd)> {
-    let master = inheritance.channel.as_fd();
+fn fork_on_request(inheritance: &mut Inheritance) -> Option<(Order, OwnedFd)> {
     loop {
+        let master = inheritance.channel.as_fd();
         let (message, mut attached) = match channel::receive::<ToMold>(master) {
             Ok(Some(received)) => received,
             Ok(None) => return None,
@@ -93,6 +93,10 @@ fn fork_on_request(inheritance: &Inheritance) -> Option<(Order, OwnedFd)> {
             ToMold::Detach => daemon::release_terminal(),
             ToMold::Fork(order) => {
                 let Some(channel) = attached.pop() else { continue };
+                if let Some(tls) = &mut inheritance.settings.tls {
+                    tls.turn_tickets();
+                }
+                let master = inheritance.channel.as_fd();
                 let answer = match fork_into(inheritance.master) {
                     Ok(Side::Child) => return Some((order, channel)),
                     Ok(Side::Parent(pid)) => FromMold::Forked { id: order.id, pid: pid.as_raw() },

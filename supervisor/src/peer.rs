@@ -19,6 +19,15 @@ pub enum Heard<T> {
     Silence,
 }
 
+/// Sends the same message to several.
+pub fn tell_all<'a>(peers: impl Iterator<Item = &'a Peer>, message: &impl Serialize) {
+    for peer in peers {
+        if let Err(error) = peer.tell(message, None) {
+            tracing::debug!("Cannot reach a process of this server: {error}");
+        }
+    }
+}
+
 /// A child process.
 pub struct Peer {
     channel: OwnedFd,

@@ -68,6 +68,12 @@ fn merge(current: &Settings, mut new: Settings) -> (Settings, Vec<String>) {
     new.processes.no_preload = current.processes.no_preload;
     new.app.directory.clone_from(&current.app.directory);
     new.service.clone_from(&current.service);
+    // Where TLS is spoken was decided when the addresses were bound.
+    let tls_crosses = new.tls.is_some() != current.tls.is_some();
+    new.tls = match (&current.tls, new.tls.take()) {
+        (Some(current), Some(new)) => Some(new.succeeding(current)),
+        (current, _) => current.clone(),
+    };
     // Between one process and several lies a different kind of server.
     let crosses = new.has_workers() != current.has_workers();
     if crosses {
@@ -79,7 +85,10 @@ fn merge(current: &Settings, mut new: Settings) -> (Settings, Vec<String>) {
         if before.values == option.values {
             continue;
         }
-        let waits = NEEDS_RESTART.contains(&option.key.as_str()) || (option.key == "workers" && crosses);
+        let is_tls = option.key.starts_with("ssl_") || option.key == "disable_tls";
+        let waits = NEEDS_RESTART.contains(&option.key.as_str())
+            || (option.key == "workers" && crosses)
+            || (is_tls && tls_crosses);
         let effect = if waits { "needs a restart of the server" } else { "takes effect with this reload" };
         changes.push(format!("{}: {} is {} now, which {effect}", option.origin, option.key, shown(option, before)));
         if waits {
@@ -127,6 +136,22 @@ mod tests {
         let (merged, changes) = merge(&settings(&["-w", "2"]), settings(&["-w", "1"]));
         assert_eq!(merged.processes.workers, 2);
         assert_eq!(changes, ["command line: workers is 1 (was 2) now, which needs a restart of the server"]);
+    }
+
+    #[test]
+    fn tls_begins_and_ends_with_a_restart_only() {
+        let with = ["--ssl-cert", "/dev/null", "--ssl-key", "/dev/null"];
+        let (merged, changes) = merge(&settings(&[]), settings(&with));
+        assert!(merged.tls.is_none());
+        assert!(changes.iter().all(|change| change.ends_with("needs a restart of the server")), "{changes:?}");
+        assert_eq!(changes.len(), 2);
+        let strict = [&with[..], &["--ssl-min-version", "1.3"]].concat();
+        let (merged, changes) = merge(&settings(&with), settings(&strict));
+        assert_eq!(
+            merged.tls.map(|tls| tls.settings.min_version),
+            Some(pagi_server_core::tls::settings::MinVersion::Tls13)
+        );
+        assert!(changes[0].ends_with("takes effect with this reload"), "{changes:?}");
     }
 
     #[test]

@@ -36,6 +36,9 @@ enum Field {
     Http2Connections,
     Http2Streams,
     Http2Cut,
+    TlsHandshakes,
+    TlsResumed,
+    TlsFailed,
     /// Five words: 1xx to 5xx.
     Status,
 }
@@ -165,6 +168,9 @@ impl Slot {
         self.set(Field::Http2Connections, stats.http2_connections.get());
         self.set(Field::Http2Streams, stats.http2_streams.get());
         self.set(Field::Http2Cut, stats.http2_cut.get());
+        self.set(Field::TlsHandshakes, stats.tls_handshakes.get());
+        self.set(Field::TlsResumed, stats.tls_resumed.get());
+        self.set(Field::TlsFailed, stats.tls_failed.get());
         for (word, count) in self.words[Field::Status as usize..].iter().zip(&stats.status) {
             word.store(count.get(), Ordering::Relaxed);
         }
@@ -223,6 +229,9 @@ impl Slot {
             http2_connections: self.get(Field::Http2Connections),
             http2_streams: self.get(Field::Http2Streams),
             http2_cut: self.get(Field::Http2Cut),
+            tls_handshakes: self.get(Field::TlsHandshakes),
+            tls_resumed: self.get(Field::TlsResumed),
+            tls_failed: self.get(Field::TlsFailed),
             status,
         }
     }
@@ -275,6 +284,12 @@ pub struct Reading {
     pub http2_streams: u64,
     /// HTTP/2 connections cut because the client sent too much of what carries nothing.
     pub http2_cut: u64,
+    /// Finished TLS handshakes.
+    pub tls_handshakes: u64,
+    /// Those of them that resumed a session.
+    pub tls_resumed: u64,
+    /// TLS handshakes that came to nothing.
+    pub tls_failed: u64,
     /// Responses from 1xx to 5xx.
     pub status: [u64; 5],
 }

@@ -16,7 +16,7 @@ use crate::privileges::Identity;
 use crate::readiness::Readiness;
 use crate::settings::{self, Settings};
 use crate::sockets::Sockets;
-use crate::{banner, check, control, daemon, exit, init, log, master, mold, signals, single, worker};
+use crate::{banner, check, control, daemon, exit, init, log, master, mold, signals, single, tls, worker};
 
 /// Runs the command and returns the status to exit with.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
@@ -109,6 +109,7 @@ fn run_server(
 ) -> i32 {
     if !settings.listen_given && !inherited.addresses().is_empty() {
         settings.listen = inherited.addresses();
+        tls::assign(&mut settings.listen, settings.tls.is_some());
     }
     // A successor is where its predecessor was, in the background if need be.
     let to_background = settings.service.daemonize && lineage.candidacy.is_none();
@@ -127,7 +128,9 @@ fn run_server(
     for warning in warnings.iter().chain(&inherited.warnings) {
         tracing::warn!("{warning}");
     }
-    let (sockets, management) = match prepare(&settings, inherited, estate) {
+    // Keys too are read with the rights the command was started with.
+    let prepared = settings.load_certificates().and_then(|()| prepare(&settings, inherited, estate));
+    let (sockets, management) = match prepared {
         Ok(prepared) => prepared,
         Err(message) => {
             lineage.fail(&message);

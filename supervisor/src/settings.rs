@@ -12,6 +12,7 @@ use pagi_perl_runtime::{AppSource, AppSpec};
 use pagi_server_core::Config;
 use pagi_server_core::access_log::{AccessLog, Format, Sink};
 use pagi_server_core::pool::gate::GateOptions;
+use pagi_server_core::tls::Terminator;
 use pagi_server_core::websocket::extension::DeflateOptions;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,7 @@ use crate::cli::{
 use crate::config::origin::{Effective, Origin};
 use crate::log::Level;
 use crate::policy::Limits;
+use crate::tls::{self, Tls};
 use crate::usage::Answer;
 
 /// The mode in which an application is served to real users.
@@ -40,6 +42,8 @@ pub struct Settings {
     pub queues: usize,
     /// Length of the accept queues.
     pub backlog: i32,
+    /// TLS, if there is any.
+    pub tls: Option<Tls>,
     /// Workers and their supervision.
     pub processes: ProcessOptions,
     /// Processes for blocking code.
@@ -187,11 +191,12 @@ fn check(parsed: cli::Parsed, directory: PathBuf, default_mode: &str) -> Result<
     let mut warnings = Vec::new();
     let mode = parsed.options.app.env.clone().filter(|mode| !mode.is_empty());
     let mode = mode.unwrap_or_else(|| default_mode.to_owned());
-    let (listen, listen_given) = addresses(&parsed, &directory, &mut warnings)?;
+    let (mut listen, listen_given) = addresses(&parsed, &directory, &mut warnings)?;
     let default_middleware = match parsed.rank("default_middleware").cmp(&parsed.rank("no_default_middleware")) {
         Ordering::Greater => parsed.options.app.default_middleware,
         Ordering::Equal | Ordering::Less => !parsed.options.app.no_default_middleware,
     };
+    let tls = tls::check(&parsed.options.tls, !parsed.options.http2.no_http2, &mut listen, &directory, &mut warnings)?;
     let http = &parsed.options.http;
     if http.write_low_watermark >= http.write_high_watermark {
         return Err(format!(
@@ -229,6 +234,7 @@ fn check(parsed: cli::Parsed, directory: PathBuf, default_mode: &str) -> Result<
         listen_given,
         queues: options.listen.queues.map_or(default_queues, usize::from),
         backlog: options.listen.listener_backlog,
+        tls,
         processes: options.processes,
         pool: options.pool,
         event_loop: options.event_loop,
@@ -289,7 +295,7 @@ fn addresses(
 ) -> Result<(Vec<Address>, bool), String> {
     let options = &parsed.options.listen;
     let with_mode = |address: Address| match address.anchored(directory) {
-        Address::Unix { path, .. } => Address::Unix { path, mode: options.socket_mode },
+        Address::Unix { path, tls, .. } => Address::Unix { path, mode: options.socket_mode, tls },
         tcp @ Address::Tcp { .. } => tcp,
     };
     let plain = parsed.rank("host").max(parsed.rank("port"));
@@ -307,10 +313,10 @@ fn addresses(
     }
     if strongest == 0 || plain > strongest {
         let host = options.host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        return Ok((vec![Address::Tcp { host, port: options.port }], plain > 0));
+        return Ok((vec![Address::Tcp { host, port: options.port, tls: false }], plain > 0));
     }
     let chosen = match (&options.socket, socket > listen) {
-        (Some(path), true) => vec![Address::Unix { path: path.clone(), mode: None }],
+        (Some(path), true) => vec![Address::Unix { path: path.clone(), mode: None, tls: false }],
         _ => options.listen.clone(),
     };
     Ok((chosen.into_iter().map(with_mode).collect(), true))
@@ -419,7 +425,14 @@ impl Settings {
     #[must_use]
     pub fn http_config(&self) -> Config {
         let http = &self.http;
+        let defaults = Config::default();
+        let (tls_handshake_timeout, max_tls_handshakes) = match &self.tls {
+            Some(tls) => (optional(tls.handshake_timeout), tls.max_handshakes),
+            None => (defaults.tls_handshake_timeout, defaults.max_tls_handshakes),
+        };
         Config {
+            tls_handshake_timeout,
+            max_tls_handshakes,
             max_header_size: http.max_header_size,
             max_header_count: http.max_header_count,
             max_body_size: http.max_body_size,
@@ -447,7 +460,7 @@ impl Settings {
             tolerate_half_close: http.tolerate_half_close,
             fullflush: !http.no_fullflush,
             root_path: self.root_path.clone(),
-            ..Config::default()
+            ..defaults
         }
     }
 
@@ -479,6 +492,29 @@ impl Settings {
             write_timeout: None,
             ..http
         }
+    }
+
+    /// Reads certificates and keys, and checks them.
+    ///
+    /// # Errors
+    /// What is wrong with which file.
+    pub fn load_certificates(&mut self) -> Result<(), String> {
+        self.tls.as_mut().map_or(Ok(()), Tls::load)
+    }
+
+    /// Reads them anew for processes that are started from now on. If they cannot be used, the old ones are handed on.
+    pub fn renew_certificates(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.renew();
+        }
+    }
+
+    /// What a process that serves needs for its TLS listeners.
+    ///
+    /// # Errors
+    /// What is wrong with which file.
+    pub fn tls_terminator(&self) -> Result<Option<Terminator>, String> {
+        self.tls.as_ref().map(Tls::terminator).transpose()
     }
 
     /// Opens the access log.

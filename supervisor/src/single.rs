@@ -89,6 +89,7 @@ fn serve(
         access_log: settings.open_access_log()?,
         closed_in_children: kept.map(|descriptor| descriptor.as_raw_fd()).collect(),
         listeners: sockets.clone_queues().map_err(|error| starting("Cannot listen", error))?,
+        tls: settings.tls_terminator()?,
     };
     let slot = Slot::private();
     slot.assign(0, 1);
@@ -102,7 +103,7 @@ fn serve(
             move |question| host.answer(question, &commands)
         };
         place.open(respond);
-        follow_signals(kept_signals, Rc::clone(&host), commands);
+        follow_signals(kept_signals, settings.tls.is_some(), Rc::clone(&host), commands);
     };
     let end = pagi_perl_runtime::serve(interpreter, application, options, Rc::clone(&host) as Rc<dyn Host>, attach);
     place.leave();
@@ -204,7 +205,7 @@ fn obey(order: Verb, commands: &UnboundedSender<Command>) -> Outcome {
     }
 }
 
-fn follow_signals(kept: UnixStream, host: Rc<SingleHost>, commands: UnboundedSender<Command>) {
+fn follow_signals(kept: UnixStream, tls: bool, host: Rc<SingleHost>, commands: UnboundedSender<Command>) {
     tokio::task::spawn_local(async move {
         let mut signals = match Signals::read(kept) {
             Ok(signals) => signals,
@@ -216,6 +217,10 @@ fn follow_signals(kept: UnixStream, host: Rc<SingleHost>, commands: UnboundedSen
                 Request::Stop if stopping => Command::Hurry,
                 Request::Stop => Command::Stop,
                 Request::ReopenLogs => Command::ReopenLogs,
+                Request::Reload if tls => {
+                    tracing::info!("The application stays as it is: {}", signals::NEEDS_WORKERS);
+                    Command::ReloadCertificates
+                }
                 Request::Reload | Request::More | Request::Fewer => {
                     tracing::warn!("Signal ignored: {}", signals::NEEDS_WORKERS);
                     continue;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid};
-use pagi_server_core::listener::Listener;
+use pagi_server_core::listener::{Listener, Socket as Queue};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::address::Address;
@@ -31,6 +31,14 @@ pub struct Group {
     pub queues: Vec<Listener>,
     /// The socket file, removed again by its owner.
     file: Option<SocketFile>,
+}
+
+impl Group {
+    fn with_tls(mut self, tls: bool) -> Self {
+        self.address = self.address.with_tls(tls);
+        self.queues.iter_mut().for_each(|queue| queue.tls = tls);
+        self
+    }
 }
 
 /// All listening sockets, in the order the user gave.
@@ -57,17 +65,17 @@ impl Sockets {
         let mut groups: Vec<Group> = Vec::new();
         for address in addresses {
             let group = match address {
-                Address::Tcp { host, port } => {
+                Address::Tcp { host, port, .. } => {
                     let target = resolve(host, *port)?;
                     if let Some((port, queues)) = inherited.claim_tcp(target.ip(), target.port(), addresses) {
-                        let address = Address::Tcp { host: host.clone(), port };
-                        groups.push(Group { address, queues, file: None });
-                        continue;
+                        let address = Address::Tcp { host: host.clone(), port, tls: address.tls() };
+                        Group { address, queues, file: None }
+                    } else {
+                        let only_v6 = shares_port_with_v4(target, addresses);
+                        bind_tcp(host, target, only_v6, queues, backlog)?
                     }
-                    let only_v6 = shares_port_with_v4(target, addresses);
-                    bind_tcp(host, target, only_v6, queues, backlog)?
                 }
-                Address::Unix { path, mode } => match inherited.claim_unix(path) {
+                Address::Unix { path, mode, .. } => match inherited.claim_unix(path) {
                     found if found.is_empty() => bind_unix(path, *mode, backlog)?,
                     found => {
                         let file = inherited.owns(path).then(|| SocketFile::expect(path)).flatten();
@@ -75,7 +83,7 @@ impl Sockets {
                     }
                 },
             };
-            groups.push(group);
+            groups.push(group.with_tls(address.tls()));
         }
         Ok(Self { groups })
     }
@@ -140,11 +148,7 @@ impl Sockets {
 /// A listener's descriptor, for handing it to another process.
 #[must_use]
 pub fn descriptor(listener: &Listener) -> BorrowedFd<'_> {
-    match listener {
-        Listener::Tcp(socket) => socket.as_fd(),
-        Listener::Unix(socket, _) => socket.as_fd(),
-        Listener::Pool(queue) => queue.as_fd(),
-    }
+    listener.as_fd()
 }
 
 fn resolve(host: &str, port: u16) -> Result<SocketAddr, String> {
@@ -164,7 +168,7 @@ fn resolve(host: &str, port: u16) -> Result<SocketAddr, String> {
 fn shares_port_with_v4(target: SocketAddr, addresses: &[Address]) -> bool {
     target.is_ipv6()
         && addresses.iter().any(|other| match other {
-            Address::Tcp { host, port } => *port == target.port() && !host.contains(':'),
+            Address::Tcp { host, port, .. } => *port == target.port() && !host.contains(':'),
             Address::Unix { .. } => false,
         })
 }
@@ -184,9 +188,9 @@ fn bind_tcp(host: &str, target: SocketAddr, only_v6: bool, queues: usize, backlo
         let listener = std::net::TcpListener::from(socket);
         // The first queue of port 0 decides which port the whole group has.
         address.set_port(listener.local_addr().map_err(|error| explain(&error))?.port());
-        group.push(Listener::Tcp(listener));
+        group.push(Queue::Tcp(listener).into());
     }
-    let address = Address::Tcp { host: host.to_owned(), port: address.port() };
+    let address = Address::Tcp { host: host.to_owned(), port: address.port(), tls: false };
     Ok(Group { address, queues: group, file: None })
 }
 
@@ -262,8 +266,8 @@ fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32) -> Result<Group, Stri
     let listener = private_unix_listener(path, backlog).map_err(explain)?;
     let file = SocketFile::adopt(path).map_err(explain)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode.unwrap_or(DEFAULT_SOCKET_MODE))).map_err(explain)?;
-    let address = Address::Unix { path: path.to_owned(), mode };
-    Ok(Group { address, queues: vec![Listener::Unix(listener, path.to_owned())], file: Some(file) })
+    let address = Address::Unix { path: path.to_owned(), mode, tls: false };
+    Ok(Group { address, queues: vec![Queue::Unix(listener, path.to_owned()).into()], file: Some(file) })
 }
 
 /// Binds under a tight umask, so that nobody can connect before the mode that was asked for is set.
@@ -305,7 +309,7 @@ mod tests {
     use super::*;
 
     fn tcp(host: &str, port: u16) -> Address {
-        Address::Tcp { host: host.to_owned(), port }
+        Address::Tcp { host: host.to_owned(), port, tls: false }
     }
 
     fn port_of(sockets: &Sockets) -> u16 {
@@ -322,7 +326,7 @@ mod tests {
         assert_ne!(port, 0);
         assert_eq!(sockets.shape(), [4]);
         for queue in sockets.queues() {
-            let Listener::Tcp(listener) = queue else { panic!("not TCP") };
+            let Queue::Tcp(listener) = &queue.socket else { panic!("not TCP") };
             assert_eq!(listener.local_addr().unwrap().port(), port);
         }
     }
@@ -360,12 +364,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.sock");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        let plain = Sockets::bind(&[Address::Unix { path: path.clone(), mode: None }], 4, 16).unwrap();
+        let plain = Sockets::bind(&[Address::Unix { path: path.clone(), mode: None, tls: false }], 4, 16).unwrap();
         assert_eq!(plain.shape(), [1], "a Unix socket has one queue");
         assert_eq!(mode(&path), 0o600);
         drop(plain);
         assert!(!path.exists(), "removed by its owner");
-        let open = Sockets::bind(&[Address::Unix { path: path.clone(), mode: Some(0o660) }], 1, 16).unwrap();
+        let open =
+            Sockets::bind(&[Address::Unix { path: path.clone(), mode: Some(0o660), tls: false }], 1, 16).unwrap();
         assert_eq!(mode(&path), 0o660);
         fs::remove_file(&path).unwrap();
         fs::write(&path, "somebody else's").unwrap();
@@ -377,7 +382,7 @@ mod tests {
     fn stale_live_and_foreign_files() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.sock");
-        let address = [Address::Unix { path: path.clone(), mode: None }];
+        let address = [Address::Unix { path: path.clone(), mode: None, tls: false }];
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         let first = Sockets::bind(&address, 1, 16).expect("a stale socket is replaced");
         let error = Sockets::bind(&address, 1, 16).unwrap_err();

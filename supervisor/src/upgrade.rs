@@ -9,7 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use pagi_server_core::listener::Listener;
+use pagi_server_core::listener::{Listener, Socket};
 use tokio::sync::oneshot;
 
 use crate::channel::{self, Receiver};
@@ -175,14 +175,14 @@ pub fn report_failure(answer: oneshot::Sender<Outcome>, reason: &str) {
 
 /// `host:port:fd` or `unix:path:fd`.
 fn reuse_entry(queue: &Listener, number: i32) -> io::Result<String> {
-    Ok(match queue {
-        Listener::Tcp(socket) => {
+    Ok(match &queue.socket {
+        Socket::Tcp(socket) => {
             let address = socket.local_addr()?;
             format!("{}:{}:{number}", address.ip(), address.port())
         }
-        Listener::Unix(_, path) => format!("unix:{}:{number}", path.display()),
+        Socket::Unix(_, path) => format!("unix:{}:{number}", path.display()),
         // It has no address, and belongs to the processes of one server.
-        Listener::Pool(_) => return Err(io::ErrorKind::Unsupported.into()),
+        Socket::Pool(_) => return Err(io::ErrorKind::Unsupported.into()),
     })
 }
 
@@ -195,8 +195,10 @@ mod tests {
     fn sockets_are_named_as_the_reference_server_does() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.sock");
-        let addresses =
-            [Address::Tcp { host: "127.0.0.1".to_owned(), port: 0 }, Address::Unix { path: path.clone(), mode: None }];
+        let addresses = [
+            Address::Tcp { host: "127.0.0.1".to_owned(), port: 0, tls: false },
+            Address::Unix { path: path.clone(), mode: None, tls: false },
+        ];
         let sockets = Sockets::bind(&addresses, 1, 16).unwrap();
         let Some(Address::Tcp { port, .. }) = sockets.addresses().next() else { panic!("no TCP address") };
         let entries: Vec<String> = sockets.queues().map(|queue| reuse_entry(queue, 9).unwrap()).collect();

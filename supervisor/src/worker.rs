@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use pagi_perl_runtime::{Application, Command, Host, Interpreter, Pool, WorkerExit, WorkerOptions};
 use pagi_server_core::Stats;
-use pagi_server_core::listener::Listener;
+use pagi_server_core::listener::{Listener, Socket};
 use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -84,8 +84,14 @@ pub fn run(
         Ok(access_log) => access_log,
         Err(message) => return startup_failed(post, &message),
     };
+    let tls = match settings.tls_terminator() {
+        // A pool process gets its requests from workers, in the clear.
+        _ if is_pool => None,
+        Ok(tls) => tls,
+        Err(message) => return startup_failed(post, &message),
+    };
     let (listeners, pool) = match pool {
-        Some(queue) if is_pool => (vec![Listener::Pool(queue.take)], None),
+        Some(queue) if is_pool => (vec![Socket::Pool(queue.take).into()], None),
         Some(queue) => (listeners, Some(Pool { queue: queue.put, options: settings.gate_options() })),
         None => (listeners, None),
     };
@@ -102,6 +108,7 @@ pub fn run(
         closed_in_children: Vec::new(),
         pool,
         listeners,
+        tls,
     };
     let (host, receiving, kept_signals) = match connect(post, settings.http.max_connections) {
         Ok(connected) => connected,
@@ -218,6 +225,7 @@ fn follow_master(channel: OwnedFd, commands: UnboundedSender<Command>) {
                         ToWorker::Stop => Command::Stop,
                         ToWorker::Hurry => Command::Hurry,
                         ToWorker::ReopenLogs => Command::ReopenLogs,
+                        ToWorker::ReloadCertificates => Command::ReloadCertificates,
                         ToWorker::Detach => {
                             daemon::release_terminal();
                             continue;

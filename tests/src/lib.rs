@@ -1,7 +1,7 @@
 //! Drives the real `pagi-server` binary from outside.
 //!
 //! A test makes a [`server::Setup`], starts it, and talks to it with a client: [`raw`] sends exact bytes, [`http`]
-//! understands what came back, [`curl`] and [`browser`] are real ones, [`load`] counts what many requests come to.
+//! understands what came back, [`curl`] and [`browser`] are real ones, [`tls`] encrypts, [`load`] counts what many requests come to.
 
 pub mod app;
 pub mod browser;
@@ -15,4 +15,5 @@ pub mod patience;
 pub mod process;
 pub mod raw;
 pub mod server;
+pub mod tls;
 pub mod websocket;

@@ -154,7 +154,7 @@ impl Setup {
         wait_until(|| server.has_said("listening on") || server.ended().is_some());
         let exit = server.ended();
         assert!(exit.is_none(), "the server ended ({exit:?}) instead of listening:\n{}", server.log());
-        server.address = server.banner_address();
+        server.address = server.addresses().first().copied();
         server
     }
 
@@ -300,12 +300,11 @@ impl Server {
         !crate::process::group(self.group).is_empty()
     }
 
-    /// Every address in the banner, as text.
-    fn banner_address(&self) -> Option<SocketAddr> {
+    /// The TCP addresses of the banner, in its order.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
         let log = self.log();
-        let banner = log.lines().find(|line| line.contains("listening on"))?;
-        let start = banner.find("http://")? + "http://".len();
-        banner[start..].split('/').next()?.parse().ok()
+        let banner = log.lines().find(|line| line.contains("listening on")).unwrap_or_default();
+        banner.split("://").skip(1).filter_map(|rest| rest.split('/').next()?.parse().ok()).collect()
     }
 }
 

@@ -54,14 +54,13 @@ pub(crate) async fn serve<T: Transport>(io: T, peer: Rc<Peer>, worker: Rc<Worker
                 return Box::pin(http2::connection::serve(io, buffer, peer, Rc::clone(&worker))).await;
             }
             Next::Refuse(refusal) => return connection.refuse(refusal, false).await,
-            Next::Close => return,
+            Next::Close => return connection.io.say_goodbye(),
         }
     }
 }
 
 /// Answers 503 and closes: there is no room for this connection in any worker.
-pub(crate) async fn turn_away<T: Transport>(io: T, worker: Rc<Worker>) {
-    let peer = Rc::new(Peer { client: None, server: (String::new(), None), tls: None });
+pub(crate) async fn turn_away<T: Transport>(io: T, peer: Rc<Peer>, worker: Rc<Worker>) {
     let mut connection = Connection::new(io, peer, &worker);
     if connection.begins_with_preface().await {
         if connection.send_last(http2::NO_ROOM).await {
@@ -70,6 +69,14 @@ pub(crate) async fn turn_away<T: Transport>(io: T, worker: Rc<Worker>) {
         return;
     }
     connection.refuse(Refusal::AT_CAPACITY, false).await;
+}
+
+/// Answers a client that has sent these bytes in the clear to a TLS listener: in the clear, for it would not understand
+/// anything else.
+pub(crate) async fn refuse_cleartext<T: Transport>(io: T, received: &[u8], peer: Rc<Peer>, worker: Rc<Worker>) {
+    let mut connection = Connection::new(io, peer, &worker);
+    connection.buffer.extend_from_slice(received);
+    connection.refuse(Refusal::CLEARTEXT, false).await;
 }
 
 pub(super) struct Connection<'w, T> {
@@ -367,7 +374,7 @@ impl<'w, T: Transport> Connection<'w, T> {
                 Poll::Ready(Ok(_)) => flow.quiet_since = now,
                 Poll::Ready(Err(error)) => {
                     tracing::debug!(%error, "read failed");
-                    return Err(Failure::Lost(Reason::ReadError));
+                    return Err(Failure::Lost(lost(&error)));
                 }
             }
         }
@@ -588,6 +595,11 @@ enum Reading {
     Paused,
     /// The client has closed its side.
     Ended,
+}
+
+/// An encrypted stream that ends without a notice is no end of a message, but the client is as gone as any other.
+pub(super) fn lost(error: &io::Error) -> Reason {
+    if error.kind() == io::ErrorKind::UnexpectedEof { Reason::ClientClosed } else { Reason::ReadError }
 }
 
 enum Failure {

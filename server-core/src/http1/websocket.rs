@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use super::connection::{Connection, Flow, HANGUP_CHECK};
+use super::connection::{Connection, Flow, HANGUP_CHECK, lost};
 use crate::drain::Phase;
 use crate::exchange::Exchange;
 use crate::reason::Reason;
@@ -75,7 +75,7 @@ impl<T: Transport> Connection<'_, T> {
                 Poll::Ready(Ok(_)) => flow.quiet_since = now,
                 Poll::Ready(Err(error)) => {
                     tracing::debug!(%error, "read failed");
-                    return Err(Reason::ReadError);
+                    return Err(lost(&error));
                 }
             }
         }

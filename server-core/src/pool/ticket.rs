@@ -5,7 +5,7 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 
 use crate::scope::Peer;
-use crate::tls::info::TlsInfo;
+use crate::tls::info::{Protocol, TlsInfo};
 
 /// First byte on the stream: a pool process has taken the ticket and begins.
 pub const TAKEN: u8 = b'+';
@@ -29,7 +29,9 @@ pub struct Origin {
 
 impl From<&Peer> for Origin {
     fn from(peer: &Peer) -> Self {
-        Self { client: peer.client.clone(), server: peer.server.clone(), tls: peer.tls.clone() }
+        // Between our own processes it is HTTP/1.1, whatever the client speaks.
+        let tls = peer.tls.as_deref().map(|tls| Rc::new(TlsInfo { protocol: Protocol::Http1, ..tls.clone() }));
+        Self { client: peer.client.clone(), server: peer.server.clone(), tls }
     }
 }
 

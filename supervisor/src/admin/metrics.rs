@@ -23,6 +23,12 @@ pub fn render(status: &Status) -> String {
     let text = "HTTP/2 connections cut because the client sent too much of what carries nothing.";
     page.family("pagi_http2_cut_total", "counter", text, [("", totals.http2_cut)]);
     page.family("pagi_connections_accepted_total", "counter", "Connections accepted.", [("", totals.accepted)]);
+    let handshakes = [("", totals.tls_handshakes)];
+    page.family("pagi_tls_handshakes_total", "counter", "Finished TLS handshakes.", handshakes);
+    let text = "TLS handshakes that resumed a session.";
+    page.family("pagi_tls_resumptions_total", "counter", text, [("", totals.tls_resumed)]);
+    let text = "TLS handshakes that came to nothing.";
+    page.family("pagi_tls_handshake_failures_total", "counter", text, [("", totals.tls_failed)]);
     page.family("pagi_received_bytes_total", "counter", "Bytes read from clients.", [("", totals.bytes_in)]);
     page.family("pagi_sent_bytes_total", "counter", "Bytes written to clients.", [("", totals.bytes_out)]);
     let connections: u64 = status.workers.iter().map(|worker| worker.connections).sum();

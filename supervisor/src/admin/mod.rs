@@ -16,7 +16,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use nix::unistd::{Gid, Uid};
-use pagi_server_core::listener::Listener;
+use pagi_server_core::listener::Socket;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -97,8 +97,8 @@ impl Admin {
         let ask: Ask = Rc::new(ask);
         for listener in self.sockets.clone_queues()? {
             let ask = Rc::clone(&ask);
-            self.services.push(match listener {
-                Listener::Tcp(listener) => {
+            self.services.push(match listener.socket {
+                Socket::Tcp(listener) => {
                     let listener = tokio::net::TcpListener::from_std(listener)?;
                     tokio::task::spawn_local(async move {
                         loop {
@@ -107,7 +107,7 @@ impl Admin {
                         }
                     })
                 }
-                Listener::Unix(listener, _) => {
+                Socket::Unix(listener, _) => {
                     let listener = tokio::net::UnixListener::from_std(listener)?;
                     tokio::task::spawn_local(async move {
                         loop {
@@ -117,7 +117,7 @@ impl Admin {
                     })
                 }
                 // No address leads to one.
-                Listener::Pool(_) => continue,
+                Socket::Pool(_) => continue,
             });
         }
         Ok(())

@@ -32,7 +32,8 @@ pub struct ListenOptions {
     /// Addresses, which replace `host` and `port`.
     #[arg(
         long,
-        help = "HOST:PORT, [IPV6]:PORT or the path of a Unix socket, repeatable; replaces --host and --port",
+        help = "HOST:PORT, [IPV6]:PORT or the path of a Unix socket, repeatable; replaces --host and --port. With ,ssl \
+                behind it TLS is spoken there, and only at such addresses",
         value_parser = Address::parse,
         value_name = "ADDRESS"
     )]

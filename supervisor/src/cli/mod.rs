@@ -22,6 +22,7 @@ mod pool;
 mod processes;
 mod service;
 mod store;
+mod tls;
 pub mod value;
 
 pub use application::{AppOptions, Lifespan};
@@ -34,6 +35,7 @@ pub use pool::PoolOptions;
 pub use processes::ProcessOptions;
 pub use service::ServiceOptions;
 pub use store::StoreOptions;
+pub use tls::TlsOptions;
 
 /// What `--version` prints after the program's name; the first number is that of the PAGI specification.
 const VERSION: &str = concat!("(PAGI 0.002007, PAGI::Server ", env!("CARGO_PKG_VERSION"), ")");
@@ -62,7 +64,8 @@ Exit status:
 Signals:
   TERM, INT, QUIT  stop gracefully; a second one hurries
   USR1             reopen log files
-  HUP              load the application anew and replace the workers (as pagictl reload)
+  HUP              load the application and the certificates anew and replace the workers (as pagictl reload);
+                   without workers the certificates only
   USR2             start the installed binary in place of this one (as pagictl upgrade)
   TTIN, TTOU       one worker more, one fewer";
 
@@ -87,6 +90,9 @@ pub struct CommandLine {
     /// Where to listen.
     #[command(flatten)]
     pub listen: ListenOptions,
+    /// TLS.
+    #[command(flatten)]
+    pub tls: TlsOptions,
     /// Workers and their supervision.
     #[command(flatten)]
     pub processes: ProcessOptions,

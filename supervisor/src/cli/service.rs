@@ -33,7 +33,7 @@ pub struct ServiceOptions {
     #[arg(
         long,
         help = "HOST:PORT, [IPV6]:PORT or path where /metrics, /healthz, /readyz and /status.json are answered, without asking who asks [default: nowhere]",
-        value_parser = Address::parse,
+        value_parser = Address::parse_place,
         value_name = "ADDRESS"
     )]
     pub admin_listen: Option<Address>,

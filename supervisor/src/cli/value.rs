@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use pagi_server_core::access_log::Format;
+use pagi_server_core::tls::cipher;
+use pagi_server_core::tls::settings::{MinVersion, VerifyClient};
 
 use super::application::Lifespan;
 
@@ -109,4 +111,35 @@ pub fn loop_type(text: &str) -> Result<String, String> {
 /// A line format of the access log.
 pub fn log_format(text: &str) -> Result<String, String> {
     Format::parse(text).map(|_| text.to_owned())
+}
+
+/// What becomes of client certificates; `1` and `0` are how the reference server says it.
+pub fn verify_client(text: &str) -> Result<VerifyClient, String> {
+    match text {
+        "off" | "0" => Ok(VerifyClient::Off),
+        "optional" => Ok(VerifyClient::Optional),
+        "required" | "1" => Ok(VerifyClient::Required),
+        "optional-no-ca" => Ok(VerifyClient::OptionalNoCa),
+        _ => Err("takes off, optional, required or optional-no-ca".to_owned()),
+    }
+}
+
+/// A version of TLS; `TLSv1_2` is how the reference server says it.
+pub fn min_version(text: &str) -> Result<MinVersion, String> {
+    match text {
+        "1.2" | "TLSv1_2" | "TLSv1.2" => Ok(MinVersion::Tls12),
+        "1.3" | "TLSv1_3" | "TLSv1.3" => Ok(MinVersion::Tls13),
+        _ => Err("takes 1.2 or 1.3".to_owned()),
+    }
+}
+
+/// Cipher suites.
+pub fn cipher_list(text: &str) -> Result<String, String> {
+    cipher::suites(Some(text)).map(|_| text.to_owned())
+}
+
+/// How long sessions can be resumed. The keys of tickets turn as often, which must not become a burden.
+pub fn session_timeout(text: &str) -> Result<Duration, String> {
+    let valid = |duration: &Duration| duration.is_zero() || *duration >= Duration::from_secs(60);
+    seconds(text).ok().filter(valid).ok_or_else(|| "takes a number of seconds from 60, or 0".to_owned())
 }

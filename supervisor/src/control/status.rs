@@ -54,6 +54,15 @@ pub struct Totals {
     /// HTTP/2 connections cut because the client sent too much of what carries nothing.
     #[serde(default)]
     pub http2_cut: u64,
+    /// Finished TLS handshakes.
+    #[serde(default)]
+    pub tls_handshakes: u64,
+    /// Those of them that resumed a session.
+    #[serde(default)]
+    pub tls_resumed: u64,
+    /// TLS handshakes that came to nothing.
+    #[serde(default)]
+    pub tls_failed: u64,
     /// Bytes read from clients.
     pub bytes_in: u64,
     /// Bytes written to clients.
@@ -71,6 +80,9 @@ impl Totals {
         self.http2_connections += reading.http2_connections;
         self.http2_streams += reading.http2_streams;
         self.http2_cut += reading.http2_cut;
+        self.tls_handshakes += reading.tls_handshakes;
+        self.tls_resumed += reading.tls_resumed;
+        self.tls_failed += reading.tls_failed;
         self.bytes_in += reading.bytes_in;
         self.bytes_out += reading.bytes_out;
         for (sum, count) in self.status.iter_mut().zip(reading.status) {

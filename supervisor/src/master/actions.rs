@@ -4,6 +4,7 @@ use super::*;
 
 impl Master {
     pub(super) fn start_mold(&mut self, generation: u32, now: Instant) {
+        self.settings.renew_certificates();
         match self.try_start_mold(generation) {
             Ok(mold) => {
                 self.roster.note_mold_started(generation);

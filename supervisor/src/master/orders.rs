@@ -1,6 +1,7 @@
 //! What users tell the master to do.
 
 use super::*;
+use crate::peer::tell_all;
 
 impl Master {
     pub(super) fn obey(&mut self, order: Verb, answer: oneshot::Sender<Outcome>, now: Instant) {
@@ -27,6 +28,8 @@ impl Master {
                 }
                 self.errands.add_reload(answer, self.roster.reload.is_some());
                 self.roster.request_reload(now);
+                // Those who serve on have them sooner, and have them even if the application cannot be loaded.
+                tell_all(self.workers.values(), &ToWorker::ReloadCertificates);
             }
             Verb::Restart { worker } => match self.roster.request_restart(worker) {
                 ids if ids.is_empty() => {
@@ -61,9 +64,7 @@ impl Master {
     }
 
     pub(super) fn reopen_logs(&self) {
-        for peer in self.workers.values() {
-            log_failure(peer.tell(&ToWorker::ReopenLogs, None));
-        }
+        tell_all(self.workers.values(), &ToWorker::ReopenLogs);
         tracing::info!("Log files are reopened");
     }
 

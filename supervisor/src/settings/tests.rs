@@ -34,7 +34,7 @@ fn mistake(arguments: &[&str]) -> String {
 #[test]
 fn defaults_are_those_of_the_reference() {
     let settings = settings(&[]);
-    assert_eq!(settings.listen, [Address::Tcp { host: "127.0.0.1".to_owned(), port: 5000 }]);
+    assert_eq!(settings.listen, [Address::Tcp { host: "127.0.0.1".to_owned(), port: 5000, tls: false }]);
     assert_eq!((settings.queues, settings.backlog), (1, 2048));
     let processes = &settings.processes;
     assert_eq!((processes.workers, processes.no_preload, processes.max_requests), (0, false, 0));
@@ -81,10 +81,11 @@ fn every_option_has_its_effect() {
         (&["-o", "[::1]"], |s| s.listen[0].to_string() == "http://[::1]:5000/"),
         (&["--socket", "a.sock"], |s| s.listen[0].to_string() == "unix:/srv/here/a.sock"),
         (&["--socket", "/a", "--socket-mode", "0660"], |s| {
-            s.listen == [Address::Unix { path: "/a".into(), mode: Some(0o660) }]
+            s.listen == [Address::Unix { path: "/a".into(), mode: Some(0o660), tls: false }]
         }),
         (&["--listen", "h:1", "--listen", "./b", "--socket-mode", "0666"], |s| {
-            s.listen[1] == Address::Unix { path: "/srv/here/./b".into(), mode: Some(0o666) } && s.listen.len() == 2
+            s.listen[1] == Address::Unix { path: "/srv/here/./b".into(), mode: Some(0o666), tls: false }
+                && s.listen.len() == 2
         }),
         (&["-b", "7"], |s| s.backlog == 7),
         (&["--listener-backlog", "7"], |s| s.backlog == 7),
