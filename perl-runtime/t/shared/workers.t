@@ -104,6 +104,29 @@ subtest 'rooms' => sub {
     eventually 'and its successor hears', sub { $client->get('/publish?channel=news&n=3')->json->{reached} == 4 };
 };
 
+subtest 'the whole route, and event streams' => sub {
+    my ($server, $client) = server('--workers', 3);
+    workers($client, 3);
+    my %worker;
+    my $on_each = sub ($connect, $read) {
+        my @all;
+        %worker = ();
+        while (keys %worker < 3 && @all < 100) {
+            push @all, my $one = $connect->();
+            $worker{$1} = 1 if $read->($one) =~ /here ([0-9]+)/;
+        }
+        is scalar keys %worker, 3, 'on each worker';
+        return @all;
+    };
+    my @sockets = $on_each->(sub { $client->websocket('/all') }, sub ($ws) { $ws->receive_text(20) });
+    $sockets[0]->send_text('to all');
+    is $_->receive_text(20), 'to all', 'a broadcast with one argument' for @sockets;
+
+    my @streams = $on_each->(sub { $client->sse('/feed') }, sub ($sse) { $sse->receive_event(timeout => 20)->{data} });
+    is $client->get('/publish?channel=feed&n=7')->json->{reached}, scalar @streams, 'published';
+    is $_->receive_json(timeout => 20), { text => "\x{263a}", n => 7 }, 'an event on every stream' for @streams;
+};
+
 subtest 'reload' => sub {
     my ($server, $client) = server('--workers', 2);
     my @before = workers($client, 2);

@@ -35,4 +35,13 @@ $app->websocket('/room/:name' => sub ($ws) {
     $ws->on(message => sub ($text) { $ws->broadcast($room, $text) });
 });
 
+$app->websocket('/all' => sub ($ws) {
+    $ws->on(open => sub { $ws->send("here $$") });
+    $ws->on(message => sub ($text) { $ws->broadcast($text) });
+});
+$app->sse('/feed' => sub ($sse) {
+    $sse->subscribe('feed');
+    $sse->on(connect => sub { $sse->send("here $$") });
+});
+
 $app->to_app;
