@@ -136,6 +136,7 @@ class Box:
         self.remove()
         run("cp", "-a", "--reflink=auto", template, self.path)
         if extra:
+            run(HERE / "enter", self.path, "apt-get", "update", "-qq")
             run(HERE / "enter", self.path, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *extra)
         run(HERE / "box", "start", self.path)
 
