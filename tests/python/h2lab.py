@@ -1,11 +1,12 @@
 """What the HTTP/2 tests' clients have in common: one blocking connection, the events of Python's h2, and raw frames.
 
-A script gets PORT and NOTES, the file of what the application has noted, in its environment. It talks to the server, and
-fails by an exception.
+A script gets PORT, NOTES (the file of what the application has noted) and, when the server speaks TLS, TLS in its
+environment. It talks to the server, and fails by an exception.
 """
 
 import os
 import socket
+import ssl
 import struct
 import time
 
@@ -32,6 +33,11 @@ class Client:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.connect(("127.0.0.1", PORT))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if os.environ.get("TLS"):
+            context = ssl._create_unverified_context()
+            context.set_alpn_protocols(["h2"])
+            self.socket = context.wrap_socket(self.socket)
+            assert self.socket.selected_alpn_protocol() == "h2"
         self.auto_ack = auto_ack
         config = h2.config.H2Configuration(
             client_side=True,
@@ -123,7 +129,7 @@ class Client:
             data = self.socket.recv(65536)
         except socket.timeout:
             return False
-        except ConnectionResetError:
+        except (ConnectionResetError, ssl.SSLEOFError):
             data = b""
         if not data:
             self.closed = True

@@ -10,7 +10,11 @@ use crate::lab::Lab;
 pub fn python(lab: &Lab, script: &str) -> String {
     let library = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("python");
     // The one that has the Debian packages, whatever else is installed.
-    let output = Command::new("/usr/bin/python3")
+    let mut command = Command::new("/usr/bin/python3");
+    if lab.server.has_said("listening on https://") {
+        command.env("TLS", "1");
+    }
+    let output = command
         .arg("-B")
         .arg("-c")
         .arg(format!("from h2lab import *\n{}", dedent(script)))
