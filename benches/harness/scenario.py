@@ -4,7 +4,7 @@ say), which returns Markdown and whether every result could be used."""
 
 from .answer import Exchange, exactly, json_record, json_value
 from .comparison import Comparison
-from .http2 import H2C, Http2Exchange
+from .http2 import H2, H2C, Http2Exchange
 from .idle import Idle
 from .load import pattern
 from .memory import MemoryScenario
@@ -55,7 +55,7 @@ SCENARIOS = {
                 "hello", Http2Exchange(protocol, streams, flaw=exactly(b"Hello, World!\n")),
                 connections=8, protocol=protocol,
             )
-            for name, protocol, over in (("h2c", H2C, "without TLS"),)
+            for name, protocol, over in (("h2c", H2C, "without TLS"), ("h2", H2, "and TLS"))
             for streams in (1, 32)
         ),
         Comparison(
