@@ -32,12 +32,17 @@ pub(crate) fn finished(exchange: &Exchange, refused: bool) {
         raw_path: head.raw_path(),
         query: head.query_string(),
         version: head.version.as_str(),
+        tls: tls_version(exchange.peer()),
         status: outcome.status,
         body_bytes: outcome.body_bytes,
         duration: outcome.duration,
         finished: SystemTime::now(),
         headers: &|name| head.headers().get(name.as_bytes()).map(<[u8]>::to_vec),
     });
+}
+
+fn tls_version(peer: &Peer) -> Option<&'static str> {
+    peer.tls.as_ref().map(|tls| if tls.version >= 0x0304 { "TLSv1.3" } else { "TLSv1.2" })
 }
 
 /// A request was refused before there was an exchange.
@@ -54,6 +59,7 @@ pub(crate) fn refused(worker: &Worker, peer: &Peer, refusal: Refusal, method: &[
         raw_path: &target[..question],
         query: target.get(question + 1..).unwrap_or_default(),
         version,
+        tls: tls_version(peer),
         status: Some(refusal.status),
         body_bytes: refusal.text.len() as u64,
         duration: Duration::ZERO,

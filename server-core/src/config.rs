@@ -43,14 +43,12 @@ pub struct Config {
     pub write_high_watermark: usize,
     /// Level below which waiting sends go on. `write_low_watermark`, default 16384; must be below the high mark.
     pub write_low_watermark: usize,
-    /// Unread body bytes held per exchange before the socket is no longer read (RECV-8). Default 65536.
+    /// Unread body bytes held per exchange before the socket is no longer read (RECV-8).
+    /// `receive_window`, default 65536.
     pub receive_window: usize,
     /// Unread body bytes that are read and thrown away so that a connection can be kept after an application answered
-    /// without reading (HTTP-7); beyond it the connection is closed. Default 65536.
+    /// without reading (HTTP-7); beyond it the connection is closed. `drain_limit`, default 65536.
     pub drain_limit: u64,
-    /// Kept for users of the reference server and not looked at: what the page cache has is read on the worker's thread
-    /// whatever its size, and the rest by a helper thread. `sync_file_threshold`, default 65536.
-    pub sync_file_threshold: u64,
     /// Largest payload of one received WebSocket frame. Crossed: Close 1009. `max_ws_frame_size`, default 65536.
     pub max_ws_frame_size: u64,
     /// Largest received WebSocket message, fragments together and inflated. Crossed: Close 1009.
@@ -79,6 +77,7 @@ pub struct Config {
     /// Mount point (`root_path`, PATH-6): `''` or a path that starts with `/` and does not end in one.
     pub root_path: String,
     /// Value of the `server` header when the application gives none; empty sends none (SRV-12).
+    /// `server_header`, default `PAGI::Server/VERSION`.
     pub server_header: String,
 }
 
@@ -100,7 +99,6 @@ impl Default for Config {
             write_low_watermark: 16384,
             receive_window: 65536,
             drain_limit: 65536,
-            sync_file_threshold: 65536,
             max_ws_frame_size: 65536,
             max_ws_message_size: 16 << 20,
             max_ws_send_size: 64 << 20,

@@ -13,7 +13,7 @@ use crate::privileges::Identity;
 use crate::process::fork::{Side, fork, leave};
 use crate::settings::Settings;
 use crate::sockets::Sockets;
-use crate::{exit, log, mold};
+use crate::{exit, log, mold, privileges};
 
 /// How long a server that runs already may take to say where it listens.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -51,7 +51,7 @@ fn place(settings: &Settings, key: &str) -> String {
 fn files(settings: &Settings) -> Vec<String> {
     let service = &settings.service;
     let mut problems = Vec::new();
-    if let Err(reason) = Identity::find(service.user.as_deref(), service.group.as_deref()) {
+    if let Err(reason) = privileges::check_root(settings) {
         let key = if reason.contains("group:") { "group" } else { "user" };
         problems.push(place(settings, key) + &reason);
     }

@@ -9,6 +9,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, dup2_stderr, dup2_stdin, dup2_stdout, pipe2, setsid};
 
 use crate::exit;
+use crate::log::capture;
 use crate::process::fork::{Side, fork, leave};
 
 /// The command that waits for us in the foreground.
@@ -63,7 +64,10 @@ pub fn release_terminal() {
         let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
         dup2_stdin(&null)?;
         dup2_stdout(&null)?;
-        dup2_stderr(&null)?;
+        // Captured, it leads to the log.
+        if !capture::release() {
+            dup2_stderr(&null)?;
+        }
         Ok(())
     };
     if let Err(error) = redirect() {

@@ -9,7 +9,7 @@ use pagi_perl_runtime::{Application, Interpreter};
 use crate::bundle::Inheritance;
 use crate::messages::{FromMold, Order, ToMold, fitting};
 use crate::process::fork::{Side, fork_into};
-use crate::process::title;
+use crate::process::{environment, title};
 use crate::worker::{self, Post};
 use crate::{channel, daemon, exit, library, log, signals};
 
@@ -57,6 +57,9 @@ pub fn load(settings: &crate::settings::Settings) -> Result<(Interpreter, Applic
             .map_err(|error| format!("Cannot change to directory {}: {error}", directory.display()))
     };
     enter(&settings.app.directory)?;
+    if settings.app.future_xs {
+        environment::give("PAGI_FUTURE_XS", "1");
+    }
     let mut interpreter = Interpreter::start(&library)?;
     let application = interpreter.load(&settings.app_spec())?;
     if settings.service.daemonize {
@@ -69,6 +72,7 @@ pub fn load(settings: &crate::settings::Settings) -> Result<(Interpreter, Applic
 fn announce(generation: u32) {
     title::set(&format!("pagi-server: mold gen {generation}"), c"pagi-mold");
     log::speak_as(&format!("mold {generation}"));
+    log::speak_for(generation);
 }
 
 fn fail(channel: &OwnedFd, message: String) -> i32 {

@@ -1,8 +1,11 @@
 //! `--user` and `--group`: after binding, supplementary groups first, the user last, for good (D-05).
 
 use std::ffi::CString;
+use std::path::Path;
 
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, initgroups, setgid, setgroups, setuid};
+
+use crate::settings::Settings;
 
 /// Whom to become.
 #[derive(Debug, Clone)]
@@ -64,6 +67,51 @@ impl Identity {
     }
 }
 
+/// Whether this server may run as the user it would run as. An application with all rights of the machine needs
+/// somebody who wants that; a container has its own root.
+///
+/// # Errors
+/// What to do instead.
+pub fn check_root(settings: &Settings) -> Result<Option<&'static str>, String> {
+    let service = &settings.service;
+    let identity = Identity::find(service.user.as_deref(), service.group.as_deref())?;
+    let drops = identity.and_then(|identity| identity.uid).is_some_and(|uid| !uid.is_root());
+    let circumstances = Circumstances {
+        root: geteuid().is_root() && !drops,
+        consent: service.allow_root,
+        container: in_container(),
+        service: settings.production_given || service.daemonize,
+    };
+    circumstances.verdict()
+}
+
+#[derive(Clone, Copy)]
+struct Circumstances {
+    root: bool,
+    consent: bool,
+    container: bool,
+    service: bool,
+}
+
+impl Circumstances {
+    fn verdict(self) -> Result<Option<&'static str>, String> {
+        match self {
+            Self { root: false, .. } | Self { consent: true, .. } | Self { container: true, .. } => Ok(None),
+            Self { service: true, .. } => Err("Refusing to serve as root: name another user with --user, or allow it \
+                                               with --allow-root (PAGI_ALLOW_ROOT=1)"
+                .to_owned()),
+            Self { service: false, .. } => Ok(Some("The application runs as root; --user NAME changes that")),
+        }
+    }
+}
+
+/// The marks that container engines leave, and a machine whose first process is this program.
+fn in_container() -> bool {
+    let marks = ["/run/.containerenv", "/.dockerenv"];
+    let first = || Some(std::fs::read_link("/proc/1/exe").ok()? == std::env::current_exe().ok()?);
+    marks.iter().any(|mark| Path::new(mark).exists()) || first().unwrap_or(false)
+}
+
 fn find_user(name: &str) -> Result<User, String> {
     let found = match name.parse() {
         Ok(number) => User::from_uid(Uid::from_raw(number)),
@@ -91,6 +139,20 @@ mod tests {
         assert_eq!(find_group("0").unwrap().name, "root");
         assert_eq!(find_user("no-such-user").unwrap_err(), "Unknown user: no-such-user");
         assert_eq!(find_group("no-such-group").unwrap_err(), "Unknown group: no-such-group");
+    }
+
+    #[test]
+    fn root_needs_consent_in_production() {
+        let bare = Circumstances { root: true, consent: false, container: false, service: true };
+        assert!(bare.verdict().unwrap_err().starts_with("Refusing to serve as root"));
+        assert!(Circumstances { service: false, ..bare }.verdict().unwrap().is_some());
+        for fine in [
+            Circumstances { root: false, ..bare },
+            Circumstances { consent: true, ..bare },
+            Circumstances { container: true, ..bare },
+        ] {
+            assert_eq!(fine.verdict(), Ok(None));
+        }
     }
 
     #[test]

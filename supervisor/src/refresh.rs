@@ -5,7 +5,7 @@ use crate::config::origin::Effective;
 use crate::settings::{self, Settings};
 
 /// Options that the master has acted upon once and for all.
-const NEEDS_RESTART: [&str; 15] = [
+const NEEDS_RESTART: [&str; 18] = [
     "listen",
     "host",
     "port",
@@ -17,6 +17,9 @@ const NEEDS_RESTART: [&str; 15] = [
     "no_preload",
     "user",
     "group",
+    "allow_root",
+    "log",
+    "log_format",
     "pid",
     "daemonize",
     "control_socket",
@@ -74,6 +77,8 @@ fn merge(current: &Settings, mut new: Settings) -> (Settings, Vec<String>) {
         (Some(current), Some(new)) => Some(new.succeeding(current)),
         (current, _) => current.clone(),
     };
+    new.log.destination.clone_from(&current.log.destination);
+    new.log.format = current.log.format;
     // Between one process and several lies a different kind of server.
     let crosses = new.has_workers() != current.has_workers();
     if crosses {

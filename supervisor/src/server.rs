@@ -16,7 +16,7 @@ use crate::privileges::Identity;
 use crate::readiness::Readiness;
 use crate::settings::{self, Settings};
 use crate::sockets::Sockets;
-use crate::{banner, check, control, daemon, exit, init, log, master, mold, signals, single, tls, worker};
+use crate::{banner, check, control, daemon, exit, init, log, master, mold, privileges, signals, single, tls, worker};
 
 /// Runs the command and returns the status to exit with.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
@@ -89,7 +89,10 @@ impl Lineage {
 
 /// A process that the master has started.
 fn run_process(inheritance: Inheritance) -> i32 {
-    log::start(inheritance.settings.effective_log_level());
+    if let Err(error) = log::start(&inheritance.settings.log) {
+        log::tell(&error);
+        return exit::FAILED;
+    }
     if let Err(error) = signals::install_management() {
         tracing::error!("Cannot handle signals: {error}");
         return exit::FAILED;
@@ -120,10 +123,21 @@ fn run_server(
             return exit::FAILED;
         }
     };
-    log::start(settings.effective_log_level());
+    if let Err(error) = log::start(&settings.log) {
+        lineage.fail(&error);
+        return exit::FAILED;
+    }
     if let Err(error) = signals::install_management() {
         lineage.fail(&format!("Error starting server: Cannot handle signals: {error}"));
         return exit::FAILED;
+    }
+    match privileges::check_root(&settings) {
+        Ok(Some(warning)) => tracing::warn!("{warning}"),
+        Ok(None) => {}
+        Err(message) => {
+            lineage.fail(&message);
+            return exit::FAILED;
+        }
     }
     for warning in warnings.iter().chain(&inherited.warnings) {
         tracing::warn!("{warning}");
@@ -225,7 +239,7 @@ fn prepare(
     let sockets = Sockets::open(&settings.listen, settings.queues, settings.backlog, &mut inherited)?;
     inherited.close_rest();
     // Workers open the log for themselves; this says early what would go wrong there, and creates the file.
-    drop(settings.open_access_log()?);
+    drop(settings.open_access_log(None)?);
     let asked = service.control_socket.as_deref();
     let inherited_control = estate.control.and_then(|control| control::Socket::inherit(asked, control));
     let control = match inherited_control {

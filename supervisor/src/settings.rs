@@ -21,7 +21,7 @@ use crate::cli::{
     self, Http2Options, HttpOptions, Lifespan, LoopOptions, PoolOptions, ProcessOptions, ServiceOptions, StoreOptions,
 };
 use crate::config::origin::{Effective, Origin};
-use crate::log::Level;
+use crate::log::{Destination, Format as LogFormat, Level, LogSettings};
 use crate::policy::Limits;
 use crate::tls::{self, Tls};
 use crate::usage::Answer;
@@ -64,14 +64,16 @@ pub struct Settings {
     pub startup_timeout: Duration,
     /// Access log, if any.
     pub access_log: Option<AccessLogSettings>,
-    /// Least severe messages to log.
-    pub log_level: Level,
+    /// The server log, `--quiet` included.
+    pub log: LogSettings,
     /// Errors only.
     pub quiet: bool,
     /// Running as a service.
     pub service: ServiceSettings,
     /// Every option as it is in effect, and who said so: for people who ask.
     pub effective: Vec<Effective>,
+    /// Somebody said that this is production; nobody at a terminal is not enough.
+    pub production_given: bool,
     /// What the command was started with: a process cannot read its own once its title is set.
     pub command_line: Vec<OsString>,
 }
@@ -93,6 +95,8 @@ pub struct AppSettings {
     pub mode: String,
     /// Whether development mode may wrap the application.
     pub default_middleware: bool,
+    /// Use Future::XS.
+    pub future_xs: bool,
     /// Directory the command was started in: where relative names are looked up.
     pub directory: PathBuf,
 }
@@ -104,6 +108,8 @@ pub struct AccessLogSettings {
     pub format: String,
     /// File, or standard error.
     pub file: Option<PathBuf>,
+    /// One of so many requests is logged.
+    pub one_of: u64,
 }
 
 /// Running as a service; paths are absolute.
@@ -117,6 +123,8 @@ pub struct ServiceSettings {
     pub user: Option<String>,
     /// Group to become.
     pub group: Option<String>,
+    /// May the server run as root?
+    pub allow_root: bool,
     /// Control socket that was asked for.
     pub control_socket: Option<PathBuf>,
     /// Admin listener.
@@ -216,6 +224,7 @@ fn check(parsed: cli::Parsed, directory: PathBuf, default_mode: &str) -> Result<
             .push("The access log is a terminal, which is slow; use --access-log FILE or --no-access-log".to_owned());
     }
     let named = application(&parsed, &mut warnings);
+    let production_given = parsed.rank("env") > 0 && mode == PRODUCTION;
     let cli::Parsed { options, effective, .. } = parsed;
     let check_only = options.check;
     let default_queues = usize::try_from(options.processes.workers).unwrap_or(1).max(1);
@@ -228,6 +237,7 @@ fn check(parsed: cli::Parsed, directory: PathBuf, default_mode: &str) -> Result<
             modules: options.app.modules,
             mode,
             default_middleware,
+            future_xs: options.app.future_xs,
             directory: directory.clone(),
         },
         listen,
@@ -245,10 +255,15 @@ fn check(parsed: cli::Parsed, directory: PathBuf, default_mode: &str) -> Result<
         lifespan: options.app.lifespan,
         startup_timeout: options.app.lifespan_startup_timeout,
         access_log,
-        log_level: options.logs.log_level,
+        log: LogSettings {
+            level: if options.logs.quiet { Level::Error } else { options.logs.log_level },
+            format: options.logs.log_format,
+            destination: options.logs.log.anchored(&directory),
+        },
         quiet: options.logs.quiet,
         service: service(options.service, &directory),
         effective,
+        production_given,
         command_line: Vec::new(),
     };
     Ok(Checked { settings, warnings, check_only })
@@ -331,6 +346,7 @@ fn access_log(parsed: &cli::Parsed, mode: &str, directory: &Path) -> Option<Acce
     wanted.then(|| AccessLogSettings {
         format: options.access_log_format.clone(),
         file: options.access_log.as_ref().map(|file| directory.join(file)),
+        one_of: options.access_log_sample,
     })
 }
 
@@ -341,6 +357,7 @@ fn service(options: ServiceOptions, directory: &Path) -> ServiceSettings {
         pid_file: anchor(options.pid),
         user: options.user,
         group: options.group,
+        allow_root: options.allow_root,
         control_socket: anchor(options.control_socket),
         admin_listen: options.admin_listen.map(|address| address.anchored(directory)),
         config: anchor(options.config),
@@ -355,10 +372,16 @@ impl Settings {
         self.processes.workers > 1 || self.pool.pool > 0
     }
 
-    /// What to log, `--quiet` included.
+    /// Whether what the application writes to standard error becomes lines of the log. A single process that logs text
+    /// to standard error is a program in somebody's terminal, and one in the background has no standard error.
     #[must_use]
-    pub fn effective_log_level(&self) -> Level {
-        if self.quiet { Level::Error } else { self.log_level }
+    pub fn captures_stderr(&self) -> bool {
+        match self.log.destination {
+            Destination::Stderr => {
+                !self.service.daemonize && (self.has_workers() || self.log.format == LogFormat::Json)
+            }
+            _ => true,
+        }
     }
 
     /// The application as the Perl runtime wants it.
@@ -443,7 +466,10 @@ impl Settings {
             write_timeout: optional(http.write_timeout),
             write_high_watermark: http.write_high_watermark,
             write_low_watermark: http.write_low_watermark,
-            sync_file_threshold: http.sync_file_threshold,
+            max_request_line: http.max_request_line,
+            receive_window: http.receive_window,
+            drain_limit: http.drain_limit,
+            server_header: http.server_header.clone(),
             max_ws_frame_size: http.max_ws_frame_size as u64,
             max_ws_message_size: http.max_ws_message_size,
             max_ws_send_size: http.max_ws_send_size,
@@ -517,14 +543,21 @@ impl Settings {
         self.tls.as_ref().map(Tls::terminator).transpose()
     }
 
-    /// Opens the access log.
+    /// Opens the access log. `stderr` is standard error when it is not the process's own any more.
     ///
     /// # Errors
     /// `Cannot open access log PATH: REASON`.
-    pub fn open_access_log(&self) -> Result<Option<AccessLog>, String> {
+    pub fn open_access_log(&self, stderr: Option<std::fs::File>) -> Result<Option<AccessLog>, String> {
         let Some(settings) = &self.access_log else { return Ok(None) };
-        let sink = settings.file.clone().map_or(Sink::Stderr, Sink::File);
-        AccessLog::new(Format::parse(&settings.format)?, sink).map(Some)
+        let format = Format::parse(&settings.format)?;
+        let log = match (&settings.file, stderr) {
+            (Some(file), _) => AccessLog::new(format, Sink::File(file.clone()))?,
+            (None, None) => AccessLog::new(format, Sink::Stderr)?,
+            // Whoever waits for the end of our output must not wait for a server in the background.
+            (None, Some(_)) if self.service.daemonize => return Ok(None),
+            (None, Some(stderr)) => AccessLog::on(format, stderr),
+        };
+        Ok(Some(log.sampled(settings.one_of)))
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::config::origin::Effective;
 use crate::control::verb::Verb;
 use crate::control::{self, Outcome, Question, status};
+use crate::log::capture;
 use crate::readiness::Readiness;
 use crate::scoreboard::{Slot, State};
 use crate::server::{Lineage, Management};
@@ -23,6 +24,7 @@ use crate::settings::{Settings, optional};
 use crate::signals::{self, Request, Signals};
 use crate::sockets::{Sockets, descriptor};
 use crate::systemd::Watchdog;
+use crate::worker::capture_stderr;
 use crate::worker::startup_reason;
 use crate::{exit, log, mold, store};
 
@@ -70,6 +72,7 @@ fn serve(
     let _ = nix::sys::prctl::set_name(c"pagi-server");
     signals::install_stop().map_err(|error| starting("Cannot handle signals", error))?;
     let kept_signals = signals::keep().map_err(|error| starting("Cannot handle signals", error))?;
+    let _capture = capture_stderr(settings);
     let watchdog = Watchdog::find();
     let listening: Vec<String> = sockets.addresses().map(ToString::to_string).collect();
     let control = management.control.iter().map(control::Socket::listener);
@@ -86,7 +89,7 @@ fn serve(
         max_requests: 0,
         heartbeat: watchdog.interval().map_or(settings.heartbeat(), |interval| interval.min(settings.heartbeat())),
         slow_handler: optional(settings.event_loop.slow_handler),
-        access_log: settings.open_access_log()?,
+        access_log: settings.open_access_log(capture::original())?,
         closed_in_children: kept.map(|descriptor| descriptor.as_raw_fd()).collect(),
         listeners: sockets.clone_queues().map_err(|error| starting("Cannot listen", error))?,
         tls: settings.tls_terminator()?,
@@ -193,7 +196,10 @@ impl About {
 fn obey(order: Verb, commands: &UnboundedSender<Command>) -> Outcome {
     let command = match order {
         Verb::Stop => Command::Stop,
-        Verb::ReopenLogs => Command::ReopenLogs,
+        Verb::ReopenLogs => {
+            log::reopen();
+            Command::ReopenLogs
+        }
         // Upgrades are for the place, not for the worker.
         Verb::Upgrade | Verb::Reload | Verb::Restart { .. } | Verb::Drain { .. } | Verb::Scale { .. } => {
             return Outcome::Refused(signals::NEEDS_WORKERS.to_owned());
@@ -216,7 +222,10 @@ fn follow_signals(kept: UnixStream, tls: bool, host: Rc<SingleHost>, commands: U
             let command = match signals.next().await {
                 Request::Stop if stopping => Command::Hurry,
                 Request::Stop => Command::Stop,
-                Request::ReopenLogs => Command::ReopenLogs,
+                Request::ReopenLogs => {
+                    log::reopen();
+                    Command::ReopenLogs
+                }
                 Request::Reload if tls => {
                     tracing::info!("The application stays as it is: {}", signals::NEEDS_WORKERS);
                     Command::ReloadCertificates

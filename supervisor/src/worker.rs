@@ -16,6 +16,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::bundle::{Inheritance, PoolQueue};
 use crate::channel::{self, Receiver};
+use crate::log::capture::{self, Capture};
 use crate::messages::{FromWorker, Order, ToWorker, fitting};
 use crate::process::{fork, title};
 use crate::scoreboard::{Scoreboard, Slot, State};
@@ -77,9 +78,10 @@ pub fn run(
     post: &Post,
 ) -> i32 {
     announce(&post.order);
+    let _capture = capture_stderr(settings);
     let is_pool = staff::is_pool(post.order.num);
     // A worker logs the requests that it hands to the pool.
-    let access_log = match settings.open_access_log() {
+    let access_log = match settings.open_access_log(capture::original()) {
         Ok(_) if is_pool => None,
         Ok(access_log) => access_log,
         Err(message) => return startup_failed(post, &message),
@@ -135,6 +137,13 @@ pub fn run(
     }
 }
 
+/// From now on what the application writes to standard error goes into the log, if it is to.
+#[must_use]
+pub fn capture_stderr(settings: &Settings) -> Option<Capture> {
+    let capture = settings.captures_stderr().then(Capture::start)?;
+    capture.inspect_err(|error| tracing::warn!("Standard error is not logged: {error}")).ok()
+}
+
 /// Both directions of the channel, and the signals sent from now on.
 fn connect(post: &Post, max_connections: usize) -> io::Result<(Rc<WorkerHost>, OwnedFd, UnixStream)> {
     signals::install_stop()?;
@@ -152,6 +161,7 @@ fn announce(order: &Order) {
     let short = if staff::is_pool(order.num) { c"pagi-pool" } else { c"pagi-worker" };
     title::set(&format!("pagi-server: {name} gen {}", order.generation), short);
     log::speak_as(&name.to_string());
+    log::speak_for(order.generation);
 }
 
 /// What an application says about a failed start-up, without the words that say it again.
@@ -224,7 +234,10 @@ fn follow_master(channel: OwnedFd, commands: UnboundedSender<Command>) {
                         ToWorker::Accept(queues) => Command::Accept(queues),
                         ToWorker::Stop => Command::Stop,
                         ToWorker::Hurry => Command::Hurry,
-                        ToWorker::ReopenLogs => Command::ReopenLogs,
+                        ToWorker::ReopenLogs => {
+                            log::reopen();
+                            Command::ReopenLogs
+                        }
                         ToWorker::ReloadCertificates => Command::ReloadCertificates,
                         ToWorker::Detach => {
                             daemon::release_terminal();
@@ -258,7 +271,10 @@ fn follow_signals(kept: UnixStream, commands: UnboundedSender<Command>) {
             let command = match signals.next().await {
                 Request::Stop if stopping => Command::Hurry,
                 Request::Stop => Command::Stop,
-                Request::ReopenLogs => Command::ReopenLogs,
+                Request::ReopenLogs => {
+                    log::reopen();
+                    Command::ReopenLogs
+                }
                 // Meant for the master, and sent to the whole process group by a terminal that hangs up.
                 Request::Reload
                 | Request::More

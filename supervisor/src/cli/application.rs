@@ -31,6 +31,12 @@ pub struct AppOptions {
     /// Environment mode: development, production, none or any word [default: development on a terminal, else production]
     #[arg(short = 'E', long, value_name = "MODE")]
     pub env: Option<String>,
+    /// Server class, for command lines of the reference server: there is only PAGI::Server, which is this program
+    #[arg(short = 's', long, default_value = value::SERVER_CLASS, value_parser = value::server, value_name = "CLASS")]
+    pub server: String,
+    /// Use Future::XS, and fail if it is not installed
+    #[arg(long)]
+    pub future_xs: bool,
     /// Do not wrap the application in development mode
     #[arg(long = "no-default-middleware", overrides_with = "default_middleware")]
     pub no_default_middleware: bool,

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::value;
 
+/// What the server calls itself.
+const SERVER_HEADER: &str = concat!("PAGI::Server/", env!("CARGO_PKG_VERSION"));
+
 /// Limits and timers of the protocol: the fields of [`pagi_server_core::Config`] that the command line reaches.
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Limits and timers")]
@@ -23,6 +26,19 @@ pub struct HttpOptions {
     /// Most header fields in a request
     #[arg(long, default_value = "100", value_parser = value::positive, value_name = "N")]
     pub max_header_count: usize,
+    /// Longest request line in bytes
+    #[arg(long, default_value = "8192", value_parser = value::positive, value_name = "BYTES")]
+    pub max_request_line: usize,
+    /// Unread request body in bytes at which a client is not read from any more until the application has read
+    #[arg(long, default_value = "65536", value_parser = value::positive, value_name = "BYTES")]
+    pub receive_window: usize,
+    /// Request body in bytes that is read and dropped, to keep the connection, when an application answers without
+    /// reading it; beyond it the connection is closed
+    #[arg(long, default_value = "65536", value_parser = value::count::<u64>, value_name = "BYTES")]
+    pub drain_limit: u64,
+    /// Value of the Server header of responses that have none; empty sends none
+    #[arg(long, default_value = SERVER_HEADER, value_parser = value::header, value_name = "TEXT")]
+    pub server_header: String,
     /// Seconds a connection may stay silent between requests; 0 = no limit
     #[arg(long, default_value = "60", value_parser = value::seconds, value_name = "SECONDS")]
     pub timeout: Duration,

@@ -25,6 +25,9 @@ pub struct ServiceOptions {
     /// Group to become after binding (needs root) [default: the user's]
     #[arg(long, value_name = "NAME")]
     pub group: Option<String>,
+    /// Serve as root in production or in the background, which is refused otherwise, except in a container
+    #[arg(long)]
+    pub allow_root: bool,
     /// Control socket for pagictl [default: control.sock in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/pagi, /run/pagi or
     /// /tmp/pagi-UID]
     #[arg(long, value_name = "PATH")]

@@ -108,6 +108,37 @@ pub fn loop_type(text: &str) -> Result<String, String> {
     Err(format!("Invalid loop_type '{text}': must be auto or the name of a loop, such as EPoll, EV, Poll or Select"))
 }
 
+/// The only server class.
+pub const SERVER_CLASS: &str = "PAGI::Server";
+
+/// The server class.
+///
+/// # Errors
+/// Like all parsers here.
+pub fn server(text: &str) -> Result<String, String> {
+    if text == SERVER_CLASS {
+        return Ok(text.to_owned());
+    }
+    Err(format!("Cannot load server '{text}': this program is the server, and takes the place of {SERVER_CLASS} only"))
+}
+
+/// One of how many.
+///
+/// # Errors
+/// Like all parsers here.
+pub fn one_of(text: &str) -> Result<u64, String> {
+    text.parse().ok().filter(|&number| number > 0).ok_or_else(|| "takes a whole number from 1".to_owned())
+}
+
+/// The value of a header field.
+///
+/// # Errors
+/// Like all parsers here.
+pub fn header(text: &str) -> Result<String, String> {
+    let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && text.trim() == text;
+    if printable { Ok(text.to_owned()) } else { Err("takes printable ASCII text without spaces around it".to_owned()) }
+}
+
 /// A line format of the access log.
 pub fn log_format(text: &str) -> Result<String, String> {
     Format::parse(text).map(|_| text.to_owned())

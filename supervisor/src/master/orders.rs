@@ -64,6 +64,7 @@ impl Master {
     }
 
     pub(super) fn reopen_logs(&self) {
+        log::reopen();
         tell_all(self.workers.values(), &ToWorker::ReopenLogs);
         tracing::info!("Log files are reopened");
     }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::cli;
 
+mod effects;
 mod layers;
 
 const HERE: &str = "/srv/here";
@@ -41,8 +42,8 @@ fn defaults_are_those_of_the_reference() {
     assert_eq!(processes.heartbeat_timeout, Duration::from_secs(50));
     assert_eq!(processes.shutdown_timeout, Duration::from_secs(30));
     assert_eq!((settings.lifespan, settings.startup_timeout), (Lifespan::Auto, Duration::from_secs(30)));
-    assert_eq!((settings.log_level, settings.quiet), (Level::Info, false));
-    assert_eq!(settings.access_log, Some(AccessLogSettings { format: "clf".to_owned(), file: None }));
+    assert_eq!((settings.log.level, settings.quiet), (Level::Info, false));
+    assert_eq!(settings.access_log, Some(AccessLogSettings { format: "clf".to_owned(), file: None, one_of: 1 }));
     assert!(settings.app.default_middleware && !settings.has_workers());
     assert_eq!(settings.app_spec().source, AppSource::Default);
 }
@@ -53,10 +54,11 @@ fn defaults_agree_with_the_core() {
     assert_eq!(format!("{:?}", settings(&[]).http_config()), format!("{:?}", Config::default()));
 }
 
-#[test]
-fn every_option_has_its_effect() {
-    type Check = fn(&Settings) -> bool;
-    let table: &[(&[&str], Check)] = &[
+type Check = fn(&Settings) -> bool;
+
+/// Every option, and what it changes.
+const EFFECTS: &[(&[&str], Check)] = {
+    &[
         (&["-w", "4"], |s| s.processes.workers == 4 && s.has_workers() && s.queues == 4),
         (&["--workers=1"], |s| !s.has_workers() && s.queues == 1),
         (&["-w", "4", "--queues", "2"], |s| s.queues == 2),
@@ -101,7 +103,6 @@ fn every_option_has_its_effect() {
         (&["--write-timeout", "0"], |s| s.http_config().write_timeout.is_none()),
         (&["--write-high-watermark", "20000"], |s| s.http_config().write_high_watermark == 20_000),
         (&["--write-low-watermark", "0"], |s| s.http_config().write_low_watermark == 0),
-        (&["--sync-file-threshold", "0"], |s| s.http_config().sync_file_threshold == 0),
         (&["--tolerate-half-close"], |s| s.http_config().tolerate_half_close),
         (&["--max-ws-frame-size", "9"], |s| s.http_config().max_ws_frame_size == 9),
         (&["--max-ws-message-size", "9"], |s| s.http_config().max_ws_message_size == 9),
@@ -120,8 +121,8 @@ fn every_option_has_its_effect() {
         (&["--lifespan", "off"], |s| s.lifespan == Lifespan::Off),
         (&["--lifespan=on"], |s| s.lifespan == Lifespan::On),
         (&["--lifespan-startup-timeout", "0"], |s| optional(s.startup_timeout).is_none()),
-        (&["--log-level", "warn"], |s| s.effective_log_level() == Level::Warn),
-        (&["-q"], |s| s.effective_log_level() == Level::Error && s.app_spec().quiet),
+        (&["--log-level", "warn"], |s| s.log.level == Level::Warn),
+        (&["-q"], |s| s.log.level == Level::Error && s.app_spec().quiet),
         (&["--access-log", "a.log"], |s| {
             s.access_log.as_ref().and_then(|log| log.file.clone()) == Some("/srv/here/a.log".into())
         }),
@@ -147,11 +148,39 @@ fn every_option_has_its_effect() {
         }),
         (&["My::App", "root=/a=b", "-q", "x=1"], |s| s.app.arguments == ["root=/a=b", "x=1"] && s.quiet),
         (&["-p", "1", "--port", "2"], |s| s.listen[0].to_string().ends_with(":2/")),
-    ];
-    for (arguments, check) in table {
+    ]
+};
+
+#[test]
+fn every_option_has_its_effect() {
+    for (arguments, check) in EFFECTS {
         let settings = settings(arguments);
         assert!(check(&settings), "{arguments:?} gave {settings:?}");
     }
+}
+
+/// An option without a row in the tables is an option without a test.
+#[test]
+fn no_option_is_forgotten() {
+    let tables = EFFECTS.iter().chain(effects::EFFECTS);
+    let named = |spelling: &str, short: Option<char>| {
+        tables.clone().flat_map(|(arguments, _)| arguments.iter()).any(|argument| {
+            argument.split('=').next() == Some(spelling)
+                || short.is_some_and(|short| argument.starts_with(&format!("-{short}")) && !argument.starts_with("--"))
+        })
+    };
+    let command = <cli::CommandLine as clap::CommandFactory>::command();
+    let forgotten: Vec<String> = command
+        .get_arguments()
+        // Those of --config, --check, --help and --version are told apart by what they print.
+        .filter(|argument| !["config", "check", "help", "version"].contains(&argument.get_id().as_str()))
+        // Whose values need certificates: tests/tests/tls.rs starts servers with them.
+        .filter(|argument| argument.get_help_heading() != Some("TLS"))
+        .filter_map(|argument| Some((format!("--{}", argument.get_long()?), argument.get_short())))
+        .filter(|(long, short)| !named(long, *short))
+        .map(|(long, _)| long)
+        .collect();
+    assert!(forgotten.is_empty(), "{forgotten:?}");
 }
 
 #[test]

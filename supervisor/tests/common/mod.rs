@@ -57,6 +57,8 @@ pub fn command(program: &str, directory: &Path) -> Command {
     for variable in ["PAGI_ENV", "PORT", "HOST", "RUNTIME_DIRECTORY", "NOTIFY_SOCKET"] {
         command.env_remove(variable);
     }
+    // Tests may run as root, in a directory of their own.
+    command.env("PAGI_ALLOW_ROOT", "1");
     command.env("XDG_RUNTIME_DIR", directory).current_dir(directory).stdin(Stdio::null());
     command
 }

@@ -4,6 +4,8 @@
 //! turn. Values that come from a client are escaped, so that a quote or a line feed in a header can neither end a
 //! field nor forge a line.
 
+mod json;
+
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -23,6 +25,8 @@ pub struct Record<'a> {
     pub query: &'a [u8],
     /// Protocol version such as `1.1`.
     pub version: &'a str,
+    /// Version of TLS such as `TLSv1.3`, or `None` in the clear.
+    pub tls: Option<&'a str>,
     /// Response status, or `None` when none was sent.
     pub status: Option<u16>,
     /// Body bytes; headers and framing are not counted.
@@ -37,6 +41,9 @@ pub struct Record<'a> {
 
 /// The format `--access-log-format` names when nothing is given.
 pub const DEFAULT_FORMAT: &str = "clf";
+
+/// The preset that is an object and not a line of fields.
+const JSON: &str = "json";
 
 const PRESETS: [(&str, &str); 4] = [
     ("clf", r#"%h - - [%t] "%m %U%q" %s %ds"#),
@@ -67,6 +74,16 @@ enum Token {
     WholeSeconds,
     /// A request header, by lower-case name.
     Header(String),
+    /// `%{tls}x`.
+    Tls,
+    /// `%{time}x`: RFC 3339, milliseconds.
+    Instant,
+    /// `%{ms}x`: milliseconds with three decimals, labelled truthfully (D-33).
+    Milliseconds,
+    /// `%{pid}x`: the process that served.
+    Process,
+    /// The whole record as a JSON object.
+    Json,
 }
 
 /// A parsed line format.
@@ -76,11 +93,14 @@ pub struct Format {
 }
 
 impl Format {
-    /// Parses a preset name (`clf`, `combined`, `common`, `tiny`) or a format string.
+    /// Parses a preset name (`clf`, `combined`, `common`, `tiny`, `json`) or a format string.
     ///
     /// # Errors
     /// A sentence that names the piece which is not understood.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if text == JSON {
+            return Ok(Self { tokens: vec![Token::Json] });
+        }
         let text = PRESETS.iter().find(|(name, _)| *name == text).map_or(text, |(_, format)| format);
         let mut tokens = Vec::new();
         let mut literal = Vec::new();
@@ -120,6 +140,9 @@ fn parse_atom(after: &str) -> Result<(Token, &str), String> {
         let Some((name, rest)) = braced.split_once('}') else {
             return Err("Unterminated %{...} in access log format".to_owned());
         };
+        if let Some(rest) = rest.strip_prefix('x') {
+            return Ok((parse_extension(name)?, rest));
+        }
         let Some(rest) = rest.strip_prefix('i') else {
             return Err(format!("Expected 'i' after %{{{name}}} in access log format"));
         };
@@ -152,6 +175,18 @@ fn parse_atom(after: &str) -> Result<(Token, &str), String> {
     Ok((token, letters.as_str()))
 }
 
+/// `%{NAME}x`: what the reference server has no letter for.
+fn parse_extension(name: &str) -> Result<Token, String> {
+    match name {
+        "tls" => Ok(Token::Tls),
+        "time" => Ok(Token::Instant),
+        "ms" => Ok(Token::Milliseconds),
+        "pid" => Ok(Token::Process),
+        "request_id" => Ok(Token::Header("x-request-id".to_owned())),
+        _ => Err(format!("Unknown access log format atom '%{{{name}}}x'; there are tls, time, ms, pid and request_id")),
+    }
+}
+
 fn write_token(token: &Token, record: &Record<'_>, out: &mut Vec<u8>) {
     match token {
         Token::Literal(bytes) => out.extend_from_slice(bytes),
@@ -182,6 +217,11 @@ fn write_token(token: &Token, record: &Record<'_>, out: &mut Vec<u8>) {
             Some(value) => append_escaped(&value, out),
             None => out.push(b'-'),
         },
+        Token::Tls => out.extend_from_slice(record.tls.unwrap_or("-").as_bytes()),
+        Token::Instant => json::append_instant(record.finished, out),
+        Token::Milliseconds => json::append_milliseconds(record.duration, out),
+        Token::Process => append_number(std::process::id().into(), out),
+        Token::Json => json::write(record, out),
     }
 }
 
@@ -264,6 +304,7 @@ pub enum Sink {
 
 enum Output {
     Stderr,
+    Descriptor(File),
     File(PathBuf, File),
 }
 
@@ -284,7 +325,7 @@ impl Output {
         const PIPE_BUF: usize = 4096;
         let stat = match self {
             Self::Stderr => rustix::fs::fstat(io::stderr()),
-            Self::File(_, file) => rustix::fs::fstat(file.as_fd()),
+            Self::Descriptor(file) | Self::File(_, file) => rustix::fs::fstat(file.as_fd()),
         };
         match stat.map(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode)) {
             Ok(rustix::fs::FileType::RegularFile) => usize::MAX,
@@ -295,7 +336,7 @@ impl Output {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Stderr => io::stderr().lock().write_all(bytes),
-            Self::File(_, file) => file.write_all(bytes),
+            Self::Descriptor(file) | Self::File(_, file) => file.write_all(bytes),
         }
     }
 }
@@ -313,6 +354,10 @@ pub struct AccessLog {
     atomic_bytes: usize,
     buffer: Vec<u8>,
     complained: Option<Instant>,
+    /// One of so many answers without an error is logged.
+    sample: u64,
+    /// Answers without an error so far.
+    unremarkable: u64,
 }
 
 impl AccessLog {
@@ -321,13 +366,40 @@ impl AccessLog {
     /// # Errors
     /// `Cannot open access log PATH: REASON`.
     pub fn new(format: Format, sink: Sink) -> Result<Self, String> {
-        let output = Output::open(sink)?;
+        Ok(Self::with(format, Output::open(sink)?))
+    }
+
+    /// Writes to what is open already, such as the standard error that a process had before it got another.
+    #[must_use]
+    pub fn on(format: Format, descriptor: File) -> Self {
+        Self::with(format, Output::Descriptor(descriptor))
+    }
+
+    fn with(format: Format, output: Output) -> Self {
         let atomic_bytes = output.atomic_bytes();
-        Ok(Self { format, output, atomic_bytes, buffer: Vec::new(), complained: None })
+        Self { format, output, atomic_bytes, buffer: Vec::new(), complained: None, sample: 1, unremarkable: 0 }
+    }
+
+    /// Logs one of so many requests from now on. Errors (status 400 and above, or none at all) are always logged.
+    #[must_use]
+    pub fn sampled(mut self, one_of: u64) -> Self {
+        self.sample = one_of.max(1);
+        self
+    }
+
+    fn is_wanted(&mut self, record: &Record<'_>) -> bool {
+        if self.sample == 1 || record.status.is_none_or(|status| status >= 400) {
+            return true;
+        }
+        self.unremarkable += 1;
+        self.unremarkable % self.sample == 1
     }
 
     /// Appends the line for a record; it reaches the sink with the next [`flush`](Self::flush).
     pub fn record(&mut self, record: &Record<'_>) {
+        if !self.is_wanted(record) {
+            return;
+        }
         self.format.write(record, &mut self.buffer);
         self.buffer.push(b'\n');
         if self.buffer.len() > BUFFER_LIMIT {
@@ -374,7 +446,7 @@ impl AccessLog {
         if self.complained.is_none_or(|last| last.elapsed() >= COMPLAINT_INTERVAL) {
             self.complained = Some(Instant::now());
             let name = match &self.output {
-                Output::Stderr => "standard error".to_owned(),
+                Output::Stderr | Output::Descriptor(_) => "standard error".to_owned(),
                 Output::File(path, _) => path.display().to_string(),
             };
             tracing::error!("Cannot write access log {name}: {error}; lines are dropped");
@@ -408,6 +480,7 @@ mod tests {
             raw_path: b"/a%20b",
             query: b"x=1",
             version: "1.1",
+            tls: Some("TLSv1.3"),
             status: Some(200),
             body_bytes: 42,
             duration: Duration::from_micros(1_234_567),
@@ -447,6 +520,10 @@ mod tests {
             ("%%", "%"),
             ("%{User-Agent}i", "curl"),
             ("%{Missing}i", "-"),
+            ("%{tls}x", "TLSv1.3"),
+            ("%{time}x", "2026-02-10T12:34:56.000Z"),
+            ("%{ms}x", "1234.567"),
+            ("%{request_id}x", "-"),
             ("plain", "plain"),
             ("", ""),
             ("a%%b%mc", "a%bGETc"),
@@ -492,6 +569,31 @@ mod tests {
     }
 
     #[test]
+    fn an_object_for_programs() {
+        let headers = |name: &str| (name == "host").then(|| b"a\"b".to_vec());
+        let expected = r#"{"time":"2026-02-10T12:34:56.000Z","client":"192.0.2.7","method":"GET","path":"/a%20b","query":"x=1","protocol":"HTTP/1.1","tls":"TLSv1.3","status":200,"bytes":42,"duration_ms":1234.567,"host":"a\"b","referer":null,"user_agent":null,"request_id":null,"pid":"#;
+        assert_eq!(line("json", &sample(&headers)), format!("{expected}{}}}", std::process::id()));
+        let nothing = Record { client: None, status: None, tls: None, ..sample(&no_headers) };
+        assert!(
+            line("json", &nothing).contains(r#""client":"unix","#)
+                && line("json", &nothing).contains(r#""status":null"#)
+        );
+    }
+
+    #[test]
+    fn samples_leave_errors_alone() {
+        let path = scratch("sample");
+        let log = AccessLog::new(Format::parse("%s").unwrap(), Sink::File(path.clone())).unwrap();
+        let mut log = log.sampled(3);
+        for status in [200, 200, 500, 304, 200, 404, 200, 200] {
+            log.record(&Record { status: Some(status), ..sample(&no_headers) });
+        }
+        drop(log);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "200\n500\n200\n404\n");
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
     fn errors_name_the_piece() {
         let table = [
             ("%z", "Unknown access log format atom '%z'"),
@@ -499,6 +601,7 @@ mod tests {
             ("100%", "Unknown access log format atom '%'"),
             ("%{Host", "Unterminated %{...} in access log format"),
             ("%{Host}o", "Expected 'i' after %{Host} in access log format"),
+            ("%{no}x", "Unknown access log format atom '%{no}x'; there are tls, time, ms, pid and request_id"),
             ("%{Host}", "Expected 'i' after %{Host} in access log format"),
         ];
         for (format, expected) in table {

@@ -1,0 +1,73 @@
+//! More rows for the table of options: logs, processes, privileges.
+
+use super::*;
+use crate::log::{Destination, Format};
+
+pub(super) const EFFECTS: &[(&[&str], Check)] = &[
+    (&["--max-request-line", "100"], |s| s.http_config().max_request_line == 100),
+    (&["--receive-window", "9"], |s| s.http_config().receive_window == 9),
+    (&["--drain-limit", "0"], |s| s.http_config().drain_limit == 0),
+    (&["--server-header", ""], |s| s.http_config().server_header.is_empty()),
+    (&["--server-header", "mine/1"], |s| s.http_config().server_header == "mine/1"),
+    // Accepted for command lines of the reference server.
+    (&["--sync-file-threshold", "0"], |s| s.http.sync_file_threshold == 0),
+    (&["-s", "PAGI::Server"], |s| s.app_spec().source == AppSource::Default),
+    (&["--future-xs"], |s| s.app.future_xs),
+    (&["--max-requests", "10", "--max-requests-jitter", "5"], |s| s.processes.max_requests_jitter == 5),
+    (&["-w", "2", "--pool", "3"], |s| s.pool.pool == 3),
+    (&["--pool-timeout", "5"], |s| s.pool.pool_timeout == Duration::from_secs(5)),
+    (&["--pool-queue-limit", "5"], |s| s.pool.pool_queue_limit == 5),
+    (&["--pool-queue-timeout", "5"], |s| s.pool.pool_queue_timeout == Duration::from_secs(5)),
+    (&["--pool-buffer", "5"], |s| s.pool.pool_buffer == 5),
+    (&["--store-entries", "5"], |s| s.store.store_entries == 5),
+    (&["--store-bytes", "5"], |s| s.store.store_bytes == 5),
+    (&["--store-item-bytes", "5"], |s| s.store.store_item_bytes == 5),
+    (&["--store-backlog", "5"], |s| s.store.store_backlog == 5),
+    (&["--slow-handler", "5"], |s| s.event_loop.slow_handler == Duration::from_secs(5)),
+    (&["--max-worker-age", "60"], |s| s.limits().age == Some(Duration::from_secs(60))),
+    (&["--max-worker-rss", "1000000"], |s| s.processes.max_worker_rss == 1_000_000),
+    (&["--reload-batch", "2"], |s| s.limits().batch == 2),
+    (&["--reload-timeout", "0"], |s| s.limits().load.is_none()),
+    (&["--allow-root"], |s| s.service.allow_root),
+    (&["--admin-listen", "127.0.0.1:9000"], |s| s.service.admin_listen.is_some()),
+    (&["--access-log-sample", "10"], |s| s.access_log.as_ref().is_some_and(|log| log.one_of == 10)),
+    (&["--access-log-format", "json"], |s| s.access_log.as_ref().is_some_and(|log| log.format == "json")),
+    (&["--log", "server.log"], |s| s.log.destination == Destination::File("/srv/here/server.log".into())),
+    (&["--log", "journald"], |s| matches!(s.log.destination, Destination::Journald(_)) && s.captures_stderr()),
+    (&["--log", "syslog"], |s| matches!(s.log.destination, Destination::Syslog(_))),
+    (&["--log", "stderr"], |s| s.log.destination == Destination::Stderr && !s.captures_stderr()),
+    (&["--log-format", "json"], |s| s.log.format == Format::Json && s.captures_stderr()),
+    (&["--log-format", "text", "-w", "2"], |s| s.log.format == Format::Text && s.captures_stderr()),
+];
+
+#[test]
+fn the_rest_of_the_options_have_their_effect() {
+    for (arguments, check) in EFFECTS {
+        let settings = settings(arguments);
+        assert!(check(&settings), "{arguments:?} gave {settings:?}");
+    }
+}
+
+#[test]
+fn the_rest_of_the_refusals_are_sentences() {
+    let table: &[(&[&str], &str)] = &[
+        (&["--log-format", "xml"], "--log-format takes text or json, got 'xml'"),
+        (&["--access-log-sample", "0"], "--access-log-sample takes a whole number from 1, got '0'"),
+        (
+            &["--server-header", "a\nb"],
+            "--server-header takes printable ASCII text without spaces around it, got 'a\nb'",
+        ),
+        (
+            &["-s", "Other::Server"],
+            "Cannot load server 'Other::Server': this program is the server, and takes the place of PAGI::Server only",
+        ),
+        (&["--max-request-line", "0"], "--max-request-line takes a whole number from 1, got '0'"),
+        (
+            &["--access-log-format", "%{nothing}x"],
+            "Unknown access log format atom '%{nothing}x'; there are tls, time, ms, pid and request_id",
+        ),
+    ];
+    for (arguments, expected) in table {
+        assert_eq!(mistake(arguments), *expected, "{arguments:?}");
+    }
+}
