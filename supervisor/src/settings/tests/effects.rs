@@ -23,6 +23,7 @@ pub(super) const EFFECTS: &[(&[&str], Check)] = &[
     (&["--store-bytes", "5"], |s| s.store.store_bytes == 5),
     (&["--store-item-bytes", "5"], |s| s.store.store_item_bytes == 5),
     (&["--store-backlog", "5"], |s| s.store.store_backlog == 5),
+    (&["--loop", "EV"], |s| s.event_loop.foreign() == Some("EV")),
     (&["--slow-handler", "5"], |s| s.event_loop.slow_handler == Duration::from_secs(5)),
     (&["--max-worker-age", "60"], |s| s.limits().age == Some(Duration::from_secs(60))),
     (&["--max-worker-rss", "1000000"], |s| s.processes.max_worker_rss == 1_000_000),
