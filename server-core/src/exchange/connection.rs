@@ -28,7 +28,7 @@ impl Exchange {
     }
 
     /// Gives the output queue to the connection while it may be written.
-    pub(crate) fn with_output<T>(&self, write: impl FnOnce(&mut Outbound) -> T) -> Option<T> {
+    pub fn with_output<T>(&self, write: impl FnOnce(&mut Outbound) -> T) -> Option<T> {
         let inner = &mut *self.inner.borrow_mut();
         if inner.held && !inner.cut || inner.out.is_empty() {
             return None;

@@ -155,7 +155,8 @@ pub(crate) struct Outcome {
 }
 
 impl Exchange {
-    pub(crate) fn new(head: RequestHead, peer: Rc<Peer>, worker: Rc<Worker>, now: Instant) -> Rc<Self> {
+    /// An exchange that has begun now, for a head that was checked.
+    pub fn new(head: RequestHead, peer: Rc<Peer>, worker: Rc<Worker>, now: Instant) -> Rc<Self> {
         let sequence = match head.kind {
             ScopeKind::Http => Sequence::Http(Response::Unstarted),
             ScopeKind::Sse => Sequence::SseUndecided,
