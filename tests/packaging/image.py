@@ -123,7 +123,7 @@ def main():
     bring_crates(base.root)
     image = builder.build("pagi:latest", TOP / "Dockerfile", context(), {"PROFILE": "dev"})
     shutil.rmtree(image.root / "root/.cargo")
-    print(f"image: {image.size() / 1e6:.0f} MB, of which the Debian base has {base.size() / 1e6:.0f} MB", flush=True)
+    print(f"image: {image.size() / 1e6:.0f} MB", flush=True)
     defaults(steps, image)
     environment(steps, image)
     pid_one(steps, image)
