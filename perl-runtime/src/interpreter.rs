@@ -23,6 +23,14 @@ pub struct Application {
     pub(crate) has_foreign_loop: bool,
 }
 
+impl Application {
+    /// Whether it runs on another event loop than the native one, which then holds descriptors of the worker.
+    #[must_use]
+    pub fn has_foreign_loop(&self) -> bool {
+        self.has_foreign_loop
+    }
+}
+
 impl Interpreter {
     /// Starts Perl. To be called once per process; `lib_dir` is the directory of the Perl library that ships with the
     /// server, which is put at the end of `@INC` so that an application's own copy of a module wins.

@@ -26,4 +26,4 @@ mod worker_api;
 pub use interpreter::{Application, Interpreter};
 pub use perl::stack::install as install_stack_signal;
 pub use serve::serve;
-pub use worker_api::{AppSource, AppSpec, Command, Host, LifespanMode, Pool, WorkerExit, WorkerOptions};
+pub use worker_api::{AppSource, AppSpec, Command, Host, LifespanMode, Pool, Warm, WorkerExit, WorkerOptions};

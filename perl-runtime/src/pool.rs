@@ -61,7 +61,7 @@ impl Loop {
         call.waiting.borrow_mut().handed_over = Some(HandedOver { future: future.view().copy(), end: Rc::clone(&end) });
         exchange.begin_task();
         let (gate, exchange) = (Rc::clone(gate), Rc::clone(exchange));
-        self.local.spawn_local(async move {
+        self.spawn(async move {
             end.set(Some(gate.hand_over(Rc::clone(&exchange)).await));
             exchange.end_task();
         });

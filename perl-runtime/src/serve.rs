@@ -17,7 +17,7 @@ use crate::lifespan::Status;
 use crate::perl::interpreter;
 use crate::pool::{HostDepth, WholePool};
 use crate::worker::Loop;
-use crate::worker_api::{Command, Host, LifespanMode, WorkerExit, WorkerOptions};
+use crate::worker_api::{Command, Host, LifespanMode, Warm, WorkerExit, WorkerOptions};
 
 /// How long connections get to close after everything left was cut.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
@@ -25,7 +25,8 @@ const ABORT_GRACE: Duration = Duration::from_secs(1);
 /// Runs a worker until it has stopped. `attach` is called inside the runtime before lifespan start-up; it spawns whatever
 /// turns signals and messages into [`Command`]s.
 ///
-/// Perl is at its end when this returns: END blocks have run. The caller leaves the process.
+/// Perl is at its end when this returns, END blocks have run, and the caller leaves the process; unless the worker was
+/// told to become a mold.
 pub fn serve(
     perl: Interpreter,
     app: Application,
@@ -44,6 +45,9 @@ pub fn serve(
                 std::process::exit(perl.end());
             }
             service.core.flush_access_log();
+            if service.becomes_mold && matches!(exit, WorkerExit::Stopped) {
+                return WorkerExit::Warm(service.dismantle(perl));
+            }
             exit
         }
     };
@@ -60,7 +64,7 @@ async fn carry_commands(
 ) {
     while let Some(command) = receiver.recv().await {
         let patience = match command {
-            Command::Stop => Some(patience),
+            Command::Stop | Command::BecomeMold => Some(patience),
             Command::Hurry => Some(Duration::ZERO),
             Command::Accept(_) | Command::ReopenLogs | Command::ReloadCertificates => None,
         };
@@ -98,6 +102,7 @@ struct Service {
     /// Start-up is complete.
     serving: bool,
     stopping: bool,
+    becomes_mold: bool,
     hurried: bool,
     heartbeat: Duration,
 }
@@ -153,6 +158,7 @@ impl Service {
             serving: false,
             heartbeat: options.heartbeat,
             stopping: false,
+            becomes_mold: false,
             hurried: false,
         })
     }
@@ -198,6 +204,10 @@ impl Service {
                 }
             }
             Command::Stop => self.stopping = true,
+            Command::BecomeMold => {
+                self.stopping = true;
+                self.becomes_mold = true;
+            }
             Command::Hurry => {
                 self.stopping = true;
                 self.hurried = true;
@@ -219,7 +229,7 @@ impl Service {
 
     fn accept_from(&mut self, queues: &[usize]) {
         let acceptor = &mut self.acceptor;
-        if let Err(error) = self.worker.enter(|| acceptor.accept_from(queues)) {
+        if let Some(Err(error)) = self.worker.enter(|| acceptor.accept_from(queues)) {
             tracing::error!(%error, "cannot accept from a listening socket");
         }
     }
@@ -311,6 +321,13 @@ impl Service {
             }
         }
         Ok(())
+    }
+
+    /// Takes apart what served: nothing of it may be left when the process forks.
+    fn dismantle(self, interpreter: Interpreter) -> Warm {
+        let listeners = self.acceptor.into_listeners();
+        let application = self.worker.dismantle();
+        Warm { interpreter, application, listeners }
     }
 
     fn is_busy(&self) -> bool {

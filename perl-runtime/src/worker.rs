@@ -61,12 +61,14 @@ pub(crate) const LIFESPAN: usize = usize::MAX - 1;
 const SPARE_HANDLES: usize = 256;
 
 thread_local! {
-    static WORKER: OnceCell<&'static Loop> = const { OnceCell::new() };
+    static WORKER: Cell<Option<&'static Loop>> = const { Cell::new(None) };
+    /// The loop this thread had before it became a mold.
+    static PREVIOUS: Cell<Option<&'static Loop>> = const { Cell::new(None) };
 }
 
 /// Runs something with this thread's worker; `None` while there is none (loading, or after the end).
 pub(crate) fn with<T>(use_it: impl FnOnce(&'static Loop) -> T) -> Option<T> {
-    WORKER.try_with(|cell| cell.get().copied()).ok().flatten().map(use_it)
+    WORKER.try_with(Cell::get).ok().flatten().map(use_it)
 }
 
 /// How a nested turn ended.
@@ -87,11 +89,20 @@ pub(crate) fn nested_turn(wait: Option<Duration>) -> Turned {
     }
 }
 
+/// What runs the connections.
+struct Engine {
+    runtime: Runtime,
+    local: LocalSet,
+}
+
+/// How long threads of the runtime may take to end when the process becomes a mold.
+const THREADS_END: Duration = Duration::from_secs(2);
+
 /// See the module documentation. Leaked: a forked child's `exit` must not run destructors that would disturb the epoll
 /// set it shares with its parent.
 pub(crate) struct Loop {
-    runtime: Runtime,
-    pub(crate) local: LocalSet,
+    /// Gone when the process has become a mold.
+    engine: RefCell<Option<Engine>>,
     pub(crate) core: Rc<Core>,
     app: Scalar,
     state: Scalar,
@@ -109,10 +120,12 @@ pub(crate) struct Loop {
     stop_by: Cell<Option<Instant>>,
     /// When signal handlers were last looked after.
     signals_seen: Cell<Instant>,
-    wake: &'static AsyncFd<EventFd>,
+    wake: RefCell<Option<AsyncFd<EventFd>>>,
     perl_fds: RefCell<Option<AsyncFd<OwnedFd>>>,
     parking: RefCell<Timer>,
     app_name: String,
+    app_is_blocking: bool,
+    app_has_foreign_loop: bool,
     host: Rc<dyn Host>,
     /// The way into the pool, where there is one.
     pub(crate) gate: Option<Rc<Gate>>,
@@ -147,18 +160,19 @@ impl Loop {
             let eventfd = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
                 .map_err(|error| error.to_string())?;
             interpreter::set_wake_fd(eventfd.as_raw_fd());
-            Box::leak(Box::new(descriptor::watched(eventfd).map_err(failed)?))
+            descriptor::watched(eventfd).map_err(failed)?
         };
         interpreter::know_signals();
         native::reactor().adopt();
+        let previous = PREVIOUS.take();
         let this = Box::leak(Box::new(Self {
-            runtime,
-            local: LocalSet::new(),
+            engine: RefCell::new(Some(Engine { runtime, local: LocalSet::new() })),
             core,
             app: app.code,
             state: Scalar::new_state(),
-            calls: RefCell::default(),
-            spare: RefCell::default(),
+            // Numbers of calls whose handles the application still keeps must not be given to others.
+            calls: RefCell::new(previous.map(|previous| previous.calls.take()).unwrap_or_default()),
+            spare: RefCell::new(previous.map(|previous| previous.spare.take()).unwrap_or_default()),
             ready: RefCell::default(),
             put_off: RefCell::default(),
             lifespan: LifespanCall::new(),
@@ -166,21 +180,19 @@ impl Loop {
             activity: Cell::new(0),
             stop_by: Cell::new(None),
             signals_seen: Cell::new(Instant::now()),
-            wake,
+            wake: RefCell::new(Some(wake)),
             perl_fds: RefCell::new(None),
             parking: RefCell::default(),
             app_name: app.name,
+            app_is_blocking: app.blocking,
+            app_has_foreign_loop: app.has_foreign_loop,
             host,
             gate,
             heartbeat,
             lag: Lag::new(slow_handler),
             foreign: OnceCell::new(),
         }));
-        WORKER.with(|cell| {
-            if cell.set(this).is_err() {
-                tracing::error!("a second worker loop was made on one thread");
-            }
-        });
+        WORKER.set(Some(this));
         if let Some(fd) = of_runtime {
             // Only set here.
             let _ = this.foreign.set(Foreign::start(fd)?);
@@ -188,9 +200,41 @@ impl Loop {
         Ok(this)
     }
 
-    /// Runs something inside the runtime, so that it can spawn tasks.
-    pub(crate) fn enter<T>(&'static self, work: impl FnOnce() -> T) -> T {
-        self.local.block_on(&self.runtime, async { work() })
+    /// Runs something inside the runtime, so that it can spawn tasks; `None` when it is gone.
+    pub(crate) fn enter<T>(&'static self, work: impl FnOnce() -> T) -> Option<T> {
+        let engine = self.engine.borrow();
+        let Engine { runtime, local } = engine.as_ref()?;
+        Some(local.block_on(runtime, async { work() }))
+    }
+
+    /// Starts a task; it first runs when the loop parks.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        if let Some(engine) = &*self.engine.borrow() {
+            engine.local.spawn_local(task);
+        }
+    }
+
+    /// Ends the runtime with its connections, descriptors and threads, and gives the application back: this process is
+    /// going to be a mold, whose children make loops of their own.
+    pub(crate) fn dismantle(&'static self) -> Application {
+        WORKER.set(None);
+        PREVIOUS.set(Some(self));
+        interpreter::set_wake_fd(-1);
+        self.wake.take();
+        self.perl_fds.take();
+        self.parking.take();
+        if let Some(Engine { runtime, local }) = self.engine.take() {
+            let inside = runtime.enter();
+            drop(local);
+            drop(inside);
+            runtime.shutdown_timeout(THREADS_END);
+        }
+        Application {
+            code: self.app.view().copy(),
+            name: self.app_name.clone(),
+            blocking: self.app_is_blocking,
+            has_foreign_loop: self.app_has_foreign_loop,
+        }
     }
 
     /// Whether this process was forked by the application.
@@ -288,8 +332,10 @@ impl Loop {
         };
         // The first poll comes before the connections were given their turn: let them write first.
         let mut first = true;
-        self.local.block_on(
-            &self.runtime,
+        let engine = self.engine.borrow();
+        let Some(Engine { runtime, local }) = engine.as_ref() else { return };
+        local.block_on(
+            runtime,
             poll_fn(|cx| {
                 if std::mem::replace(&mut first, false) {
                     cx.waker().wake_by_ref();
@@ -329,8 +375,10 @@ impl Loop {
     /// Lets connections do what they can without waiting; whether something is ready for Perl.
     fn poll_runtime(&'static self) -> bool {
         let mut polls = 0;
-        self.local.block_on(
-            &self.runtime,
+        let engine = self.engine.borrow();
+        let Some(Engine { runtime, local }) = engine.as_ref() else { return false };
+        local.block_on(
+            runtime,
             poll_fn(|cx| {
                 polls += 1;
                 let is_ready = self.poll_parked(cx, None).is_ready();
@@ -351,9 +399,11 @@ impl Loop {
         if self.core.inbox.poll_ready(cx).is_ready() {
             return Poll::Ready(());
         }
-        if let Poll::Ready(Ok(mut guard)) = self.wake.poll_read_ready(cx) {
+        if let Some(wake) = &*self.wake.borrow()
+            && let Poll::Ready(Ok(mut guard)) = wake.poll_read_ready(cx)
+        {
             // A Perl signal is pending; its handler runs when Perl does.
-            let _ = self.wake.get_ref().read();
+            let _ = wake.get_ref().read();
             guard.clear_ready();
             self.note_activity(1);
             return Poll::Ready(());
@@ -372,7 +422,8 @@ impl Loop {
             return;
         }
         if let Some(fd) = native::reactor().descriptor() {
-            let _inside = self.runtime.enter();
+            let engine = self.engine.borrow();
+            let _inside = engine.as_ref().map(|engine| engine.runtime.enter());
             match fd.and_then(descriptor::watched) {
                 Ok(fd) => *self.perl_fds.borrow_mut() = Some(fd),
                 Err(error) => tracing::error!(%error, "descriptors of the application cannot be watched"),

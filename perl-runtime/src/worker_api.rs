@@ -6,6 +6,7 @@ use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::interpreter::{Application, Interpreter};
 use pagi_server_core::{
     Stats, access_log::AccessLog, config::Config, listener::Listener, pool::gate::GateOptions, tls::Terminator,
 };
@@ -100,6 +101,8 @@ pub enum Command {
     Accept(Vec<usize>),
     /// Stop accepting, drain, run lifespan shutdown, return.
     Stop,
+    /// Like `Stop`, but keep Perl and the application: the process goes on as a mold.
+    BecomeMold,
     /// The drain is taking too long for somebody: abort what is left now, then lifespan shutdown.
     Hurry,
     /// Reopen the access log.
@@ -130,11 +133,22 @@ pub trait Host {
     fn draining(&self, connections: u64);
 }
 
+/// What is left of a worker that has finished and becomes a mold: everything a new worker needs.
+pub struct Warm {
+    /// Perl.
+    pub interpreter: Interpreter,
+    /// The application, with all that it has learned while it served.
+    pub application: Application,
+    /// The listening sockets.
+    pub listeners: Vec<Listener>,
+}
+
 /// Why a worker's loop ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WorkerExit {
     /// Drained and shut down as asked.
     Stopped,
+    /// The same, and ready to be a mold.
+    Warm(Warm),
     /// Lifespan start-up failed; the text is the sentence to log.
     StartupFailed(String),
     /// The application called `exit` with this status.

@@ -51,6 +51,15 @@ impl Acceptor {
         Self { worker, listeners, tasks }
     }
 
+    /// Gives the listeners back when nothing is accepted any more.
+    #[must_use]
+    pub fn into_listeners(self) -> Vec<Listener> {
+        for listener in &self.listeners {
+            self.worker.descriptors.closing(listener.as_raw_fd());
+        }
+        self.listeners
+    }
+
     /// How many queues there are.
     #[must_use]
     pub fn queues(&self) -> usize {

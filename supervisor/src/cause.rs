@@ -14,6 +14,8 @@ pub enum Cause {
     Rollback,
     /// The user asked for it.
     Restart,
+    /// It becomes the mold, or is replaced by a worker from the new mold.
+    Refork,
     /// `--max-requests`.
     MaxRequests,
     /// `--max-worker-age`.
@@ -30,10 +32,11 @@ pub enum Cause {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Reload,
         Self::Rollback,
         Self::Restart,
+        Self::Refork,
         Self::MaxRequests,
         Self::MaxAge,
         Self::MaxRss,
@@ -49,6 +52,7 @@ impl Cause {
             Self::Reload => "reload",
             Self::Rollback => "rollback",
             Self::Restart => "restart",
+            Self::Refork => "refork",
             Self::MaxRequests => "max_requests",
             Self::MaxAge => "max_age",
             Self::MaxRss => "max_rss",
@@ -65,6 +69,7 @@ impl fmt::Display for Cause {
             Self::Reload => "is replaced by one with the new code",
             Self::Rollback => "is replaced by one with the previous code",
             Self::Restart => "is replaced as asked",
+            Self::Refork => "is replaced for workers that share what it has in memory",
             Self::MaxRequests => "has served its requests and is replaced",
             Self::MaxAge => "has reached its age limit and is replaced",
             Self::MaxRss => "has reached its memory limit and is replaced",

@@ -80,7 +80,12 @@ impl<T: DeserializeOwned> Receiver<T> {
     /// Waits for a message; `None` is the end of the stream. A message that is not understood ends it too: the two
     /// sides come from the same binary, so it can only be a broken process.
     pub async fn receive(&mut self) -> Option<T> {
-        let received = self.socket.async_io(Interest::READABLE, |socket| receive_now(socket.as_fd()));
+        self.receive_all().await.map(|(message, _)| message)
+    }
+
+    /// The same, with the descriptors attached to the message.
+    pub async fn receive_all(&mut self) -> Option<(T, Vec<OwnedFd>)> {
+        let received = self.socket.async_io(Interest::READABLE, |socket| receive(socket.as_fd()));
         match received.await {
             Ok(message) => message,
             Err(error) => {
@@ -89,10 +94,6 @@ impl<T: DeserializeOwned> Receiver<T> {
             }
         }
     }
-}
-
-fn receive_now<T: DeserializeOwned>(socket: BorrowedFd<'_>) -> io::Result<Option<T>> {
-    receive(socket).map(|message| message.map(|(message, _)| message))
 }
 
 #[cfg(test)]

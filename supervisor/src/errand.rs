@@ -96,9 +96,7 @@ impl Errands {
         for verdict in std::mem::take(&mut roster.verdicts) {
             let outcome = match verdict {
                 Ok(generation) => Outcome::Done(format!("Generation {generation} serves")),
-                Err(reason) => {
-                    Outcome::Failed(format!("Reload failed, the previous code serves on: {}", reason.trim_end()))
-                }
+                Err(sentence) => Outcome::Failed(sentence),
             };
             for answer in std::mem::replace(&mut self.reload, std::mem::take(&mut self.next_reload)) {
                 let _ = answer.send(outcome.clone());

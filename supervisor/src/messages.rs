@@ -64,6 +64,11 @@ pub enum ToWorker {
     Accept(Vec<usize>),
     /// Finish gracefully.
     Stop,
+    /// Finish gracefully and go on as a mold; the new mold's end of its channel is attached.
+    BecomeMold {
+        /// Of this generation.
+        generation: u32,
+    },
     /// Finish faster.
     Hurry,
     /// Open log files anew.

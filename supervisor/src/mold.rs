@@ -4,23 +4,25 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::sys::signal::{Signal, kill};
-use pagi_perl_runtime::{Application, Interpreter};
+use nix::unistd::Pid;
+use pagi_perl_runtime::{Application, Interpreter, Warm};
 
 use crate::bundle::Inheritance;
 use crate::messages::{FromMold, Order, ToMold, fitting};
 use crate::process::fork::{Side, fork_into};
 use crate::process::{environment, title};
+use crate::settings::Settings;
 use crate::worker::{self, Post};
 use crate::{channel, daemon, exit, library, log, signals};
 
 /// Lives as a mold, or, after a fork, as a worker.
-pub fn run(mut inheritance: Inheritance, generation: u32) -> i32 {
+pub fn run(inheritance: Inheritance, generation: u32) -> i32 {
     announce(generation);
     // A terminal sends its interrupt to the whole group: whether the mold ends is the master's decision.
     if let Err(error) = signals::install_stop() {
         return fail(&inheritance.channel, format!("Cannot handle signals: {error}"));
     }
-    let (mut interpreter, application) = match load(&inheritance.settings) {
+    let (interpreter, application) = match load(&inheritance.settings) {
         Ok(loaded) => loaded,
         Err(message) => return fail(&inheritance.channel, message),
     };
@@ -29,20 +31,58 @@ pub fn run(mut inheritance: Inheritance, generation: u32) -> i32 {
     if channel::send(inheritance.channel.as_fd(), &FromMold::Ready, None).is_err() {
         return exit::FAILED;
     }
-    match fork_on_request(&mut inheritance) {
-        Some((order, channel)) => {
-            interpreter.after_fork();
-            let Inheritance { settings, scoreboard, listeners, pool, channel: the_molds, .. } = inheritance;
-            drop(the_molds);
-            match Post::new(order, channel, scoreboard) {
-                Ok(post) => worker::run(interpreter, application, &settings, listeners, pool, &post),
-                Err(message) => {
-                    tracing::error!("{message}");
-                    exit::FAILED
-                }
+    let Inheritance { mut settings, scoreboard, listeners, pool, mut channel, master, .. } = inheritance;
+    let mut warm = Warm { interpreter, application, listeners };
+    // Each round is one life as a mold and, in the process it has forked, one as a worker, which may become a mold.
+    loop {
+        let Some((order, the_workers)) = fork_on_request(&channel, master, &mut settings) else {
+            return exit::STOPPED;
+        };
+        drop(channel);
+        warm.interpreter.after_fork();
+        let post = match Post::new(order, the_workers, &scoreboard) {
+            Ok(post) => post,
+            Err(message) => {
+                tracing::error!("{message}");
+                return exit::FAILED;
             }
+        };
+        let promotion = match worker::run(warm, &settings, pool.as_ref(), &post) {
+            worker::End::Exit(status) => return status,
+            worker::End::Mold(left, promotion) => {
+                warm = left;
+                promotion
+            }
+        };
+        drop(post);
+        channel = promotion.channel;
+        announce(promotion.generation);
+        let obstacle = if warm.application.has_foreign_loop() {
+            Err("The worker cannot become a mold: the application runs on an event loop of its own".to_owned())
+        } else {
+            check_threads()
+        };
+        if let Err(message) = obstacle {
+            let _ = warm.interpreter.end();
+            // The worker has finished as it should; it only does not go on.
+            let _ = fail(&channel, message);
+            return exit::STOPPED;
         }
-        None => exit::STOPPED,
+        if channel::send(channel.as_fd(), &FromMold::Ready, None).is_err() {
+            return exit::FAILED;
+        }
+    }
+}
+
+/// A fork copies one thread only: whatever others hold or do would be lost in the copies.
+fn check_threads() -> Result<(), String> {
+    match std::fs::read_dir("/proc/self/task").map(Iterator::count) {
+        Ok(1) => Ok(()),
+        Ok(threads) => Err(format!(
+            "The worker cannot become a mold: the application has started threads ({} beside its own)",
+            threads - 1
+        )),
+        Err(error) => Err(format!("The worker cannot become a mold: its threads cannot be counted: {error}")),
     }
 }
 
@@ -82,9 +122,9 @@ fn fail(channel: &OwnedFd, message: String) -> i32 {
 }
 
 /// Serves the master until it is gone. Returns in the worker, with its order; `None` ends the mold.
-fn fork_on_request(inheritance: &mut Inheritance) -> Option<(Order, OwnedFd)> {
+fn fork_on_request(channel: &OwnedFd, guardian: Pid, settings: &mut Settings) -> Option<(Order, OwnedFd)> {
+    let master = channel.as_fd();
     loop {
-        let master = inheritance.channel.as_fd();
         let (message, mut attached) = match channel::receive::<ToMold>(master) {
             Ok(Some(received)) => received,
             Ok(None) => return None,
@@ -97,11 +137,10 @@ fn fork_on_request(inheritance: &mut Inheritance) -> Option<(Order, OwnedFd)> {
             ToMold::Detach => daemon::release_terminal(),
             ToMold::Fork(order) => {
                 let Some(channel) = attached.pop() else { continue };
-                if let Some(tls) = &mut inheritance.settings.tls {
+                if let Some(tls) = &mut settings.tls {
                     tls.turn_tickets();
                 }
-                let master = inheritance.channel.as_fd();
-                let answer = match fork_into(inheritance.master) {
+                let answer = match fork_into(guardian) {
                     Ok(Side::Child) => return Some((order, channel)),
                     Ok(Side::Parent(pid)) => FromMold::Forked { id: order.id, pid: pid.as_raw() },
                     Err(error) => FromMold::NotForked { id: order.id, message: error.to_string() },
@@ -109,7 +148,7 @@ fn fork_on_request(inheritance: &mut Inheritance) -> Option<(Order, OwnedFd)> {
                 if channel::send(master, &answer, None).is_err() {
                     if let FromMold::Forked { pid, .. } = answer {
                         // Nobody will ever supervise it.
-                        let _ = kill(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL);
+                        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
                     }
                     return None;
                 }

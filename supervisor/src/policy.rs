@@ -1,6 +1,8 @@
 //! What the master should do next: a pure function of the books and the time. It says everything that is due now; the
 //! master does it and records it, so that the same question then has another answer.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::cause::Cause;
@@ -39,6 +41,13 @@ pub enum Action {
     RollBack(String),
     /// Tell a worker to finish gracefully.
     Stop(WorkerId),
+    /// Tell a worker to finish gracefully and to become a mold.
+    Promote {
+        /// The worker.
+        id: WorkerId,
+        /// Generation of the mold.
+        generation: u32,
+    },
     /// Tell it to finish now.
     Hurry(WorkerId),
     /// Kill it.
@@ -155,6 +164,11 @@ fn is_alive(mold: Mold) -> bool {
 fn watch_reload(roster: &Roster, limits: Limits, now: Instant, plan: &mut Plan) {
     let Some(reload) = &roster.reload else { return };
     match reload.phase {
+        Phase::Loading if reload.is_refork => {
+            // Its replacement starts first, and then it finishes its connections.
+            let bound = limits.load.map(|load| load.saturating_add(limits.shutdown).saturating_add(MARGIN));
+            keep_time(reload.since, bound, "The worker did not become a mold", now, plan);
+        }
         Phase::Loading => keep_time(reload.since, limits.load, "The application was not loaded", now, plan),
         Phase::Trying(id) => match roster.workers.get(&id) {
             Some(trial) if trial.stage == Stage::Requested => {
@@ -236,11 +250,35 @@ fn staff(roster: &Roster, now: Instant, plan: &mut Plan) {
                 plan.actions.push(Action::Kill(id, Grounds::Unneeded));
             }
             Stage::Ready if surplus || (worker.retiring && has_successor(roster, worker)) => {
-                plan.actions.push(Action::Stop(id));
+                plan.actions.push(match roster.promised(id) {
+                    Some(generation) => Action::Promote { id, generation },
+                    None => Action::Stop(id),
+                });
             }
             _ => {}
         }
     }
+}
+
+/// The worker that should become the mold: the one that has served most, once it has served enough. `served` holds
+/// what each worker has.
+#[must_use]
+pub fn ripe(roster: &Roster, served: &BTreeMap<WorkerId, u64>, enough: u64) -> Option<WorkerId> {
+    if roster.stop != Stop::No || roster.reload.is_some() || roster.mold() != Mold::Ready {
+        return None;
+    }
+    let may = |id: &WorkerId| {
+        roster.workers.get(id).is_some_and(|worker| {
+            worker.stage == Stage::Ready
+                && !worker.retiring
+                && !worker.wedged
+                && worker.generation == roster.current
+                && worker.num <= roster.target
+        })
+    };
+    let candidates = served.iter().filter(|(id, requests)| **requests >= enough && may(id));
+    // Of equals the older one.
+    candidates.max_by_key(|&(&id, &requests)| (requests, Reverse(id))).map(|(&id, _)| id)
 }
 
 fn serves(roster: &Roster, num: u32) -> bool {

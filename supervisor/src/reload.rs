@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use crate::cause::Cause;
 use crate::messages::WorkerId;
 
 /// How far it has come.
@@ -16,9 +17,25 @@ pub enum Phase {
     Replacing,
 }
 
+impl Reload {
+    /// What the user has asked for.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        if self.is_refork { "Refork" } else { "Reload" }
+    }
+
+    /// Why workers of the previous generation are replaced.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        if self.is_refork { Cause::Refork } else { Cause::Reload }
+    }
+}
+
 /// A reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reload {
+    /// There is no new code: a worker becomes the mold.
+    pub is_refork: bool,
     /// Generation of the new code.
     pub generation: u32,
     /// Generation to go back to.
@@ -38,5 +55,5 @@ pub struct Reload {
 /// So many workers may fail to start after the trial worker was ready; then the reload is rolled back.
 pub const ATTEMPTS: u32 = 3;
 
-/// How a reload ended: the new generation, or why the old one serves on.
+/// How a reload ended: the new generation, or the sentence that says why the old one serves on.
 pub type Verdict = Result<u32, String>;

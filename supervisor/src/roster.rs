@@ -70,6 +70,8 @@ pub enum Mold {
         /// Not before.
         not_before: Instant,
     },
+    /// This worker becomes it when it has finished.
+    Promised(WorkerId),
     /// Loading the application.
     Loading,
     /// Forks workers on request.
@@ -85,6 +87,8 @@ pub struct Generation {
     pub mold: Mold,
     /// Molds that ended by themselves, in a row.
     pub mold_failures: u32,
+    /// A worker has become its mold, or was meant to.
+    pub reforked: bool,
 }
 
 /// What is known about a worker number, whoever holds it.
@@ -175,7 +179,7 @@ impl Roster {
             spread: target,
             room: usize::MAX,
             current: 1,
-            generations: BTreeMap::from([(1, Generation { mold, mold_failures: 0 })]),
+            generations: BTreeMap::from([(1, Generation { mold, mold_failures: 0, reforked: false })]),
             workers: BTreeMap::new(),
             seats: BTreeMap::new(),
             ever_ready: false,
@@ -341,7 +345,7 @@ impl Roster {
         worker.due = Some(cause);
         worker.retiring = true;
         tracing::info!("{} ({}) {cause}", staff::Title(worker.num), worker.pid.unwrap_or_default());
-        if let Some(reload) = self.reload.as_mut().filter(|_| cause == Cause::Reload) {
+        if let Some(reload) = self.reload.as_mut().filter(|reload| cause == reload.cause()) {
             reload.replaced += 1;
         }
         self.count(cause);
@@ -385,8 +389,9 @@ impl Roster {
                 worker.due = (worker.generation != reload.previous).then_some(Cause::Rollback);
             }
         }
-        tracing::error!("Reload failed, generation {} serves on: {}", self.current, reason.trim_end());
-        self.verdicts.push(Err(reason));
+        let (name, reason) = (reload.name(), reason.trim_end());
+        tracing::error!("{name} failed, generation {} serves on: {reason}", self.current);
+        self.verdicts.push(Err(format!("{name} failed, the previous code serves on: {reason}")));
         self.forget_generations();
         self.begin_queued(now);
     }
@@ -399,12 +404,28 @@ impl Roster {
             self.reload_queued = true;
             return;
         }
+        let mold = if self.mold() == Mold::Unused { Mold::Unused } else { Mold::Absent { not_before: now } };
+        let generation = self.begin_generation(mold, false, now);
+        tracing::info!("Loading the application anew as generation {generation}");
+    }
+
+    /// Asks for a generation whose mold is this worker.
+    pub fn request_refork(&mut self, id: WorkerId, now: Instant) {
+        if let Some(generation) = self.generations.get_mut(&self.current) {
+            generation.reforked = true;
+        }
+        let generation = self.begin_generation(Mold::Promised(id), true, now);
+        let num = self.workers.get(&id).map_or(0, |worker| worker.num);
+        tracing::info!("Worker {num} becomes the mold of generation {generation}");
+        self.note_retiring(id, Cause::Refork);
+    }
+
+    fn begin_generation(&mut self, mold: Mold, is_refork: bool, now: Instant) -> u32 {
         let generation = self.next_generation;
         self.next_generation += 1;
-        let mold = if self.mold() == Mold::Unused { Mold::Unused } else { Mold::Absent { not_before: now } };
-        self.generations.insert(generation, Generation { mold, mold_failures: 0 });
-        tracing::info!("Loading the application anew as generation {generation}");
+        self.generations.insert(generation, Generation { mold, mold_failures: 0, reforked: is_refork });
         self.reload = Some(Reload {
+            is_refork,
             generation,
             previous: self.current,
             phase: Phase::Loading,
@@ -413,6 +434,14 @@ impl Roster {
             replaced: 0,
             complaint: None,
         });
+        generation
+    }
+
+    /// The generation whose mold this worker is to become.
+    #[must_use]
+    pub fn promised(&self, id: WorkerId) -> Option<u32> {
+        let mut generations = self.generations.iter();
+        generations.find(|(_, generation)| generation.mold == Mold::Promised(id)).map(|(&number, _)| number)
     }
 
     fn begin_queued(&mut self, now: Instant) {
@@ -468,6 +497,9 @@ impl Roster {
     pub fn apply(&mut self, event: Event, now: Instant) {
         match event {
             Event::MoldReady { generation } => {
+                if let Mold::Promised(id) = self.mold_of(generation) {
+                    self.workers.remove(&id);
+                }
                 self.set_mold(generation, Mold::Ready);
                 if let Some(generation) = self.generations.get_mut(&generation) {
                     generation.mold_failures = 0;
@@ -626,10 +658,11 @@ impl Roster {
         reload.phase = Phase::Replacing;
         reload.since = now;
         self.current = reload.generation;
+        let cause = reload.cause();
         self.seats.clear();
         for worker in self.workers.values_mut().filter(|worker| worker.stage <= Stage::Ready) {
             if worker.generation != self.current {
-                worker.due = worker.due.or(Some(Cause::Reload));
+                worker.due = worker.due.or(Some(cause));
             }
         }
     }
@@ -672,6 +705,13 @@ impl Roster {
     fn worker_exited(&mut self, id: WorkerId, ending: Ending, now: Instant) {
         let Some(worker) = self.workers.remove(&id) else { return };
         let pid = worker.pid.unwrap_or_default();
+        if let Some(generation) = self.promised(id) {
+            self.set_mold(generation, Mold::Leaving);
+            if self.candidate() == Some(generation) {
+                self.roll_back(format!("The worker that was to become the mold {ending}"), now);
+            }
+            self.generations.remove(&generation);
+        }
         let asked = matches!(worker.stage, Stage::Leaving | Stage::Stopping | Stage::Hurrying) || worker.retiring;
         if asked && ending == Ending::Exited(crate::exit::STOPPED) {
             tracing::info!("{} ({pid}) has stopped", staff::Title(worker.num));

@@ -43,7 +43,8 @@ pub fn run(
     log::speak_as("server");
     let candidacy = lineage.candidacy.clone();
     let message = match serve(settings, sockets, management, readiness, lineage) {
-        Ok(WorkerExit::Stopped) => return exit::STOPPED,
+        // Nobody tells it to become a mold.
+        Ok(WorkerExit::Stopped | WorkerExit::Warm(_)) => return exit::STOPPED,
         Ok(WorkerExit::Exit(status)) => return status,
         Ok(WorkerExit::StartupFailed(message)) => {
             log::tell(&format!("PAGI Server startup failed: {}", startup_reason(&message)));
@@ -201,7 +202,12 @@ fn obey(order: Verb, commands: &UnboundedSender<Command>) -> Outcome {
             Command::ReopenLogs
         }
         // Upgrades are for the place, not for the worker.
-        Verb::Upgrade | Verb::Reload | Verb::Restart { .. } | Verb::Drain { .. } | Verb::Scale { .. } => {
+        Verb::Upgrade
+        | Verb::Refork
+        | Verb::Reload
+        | Verb::Restart { .. }
+        | Verb::Drain { .. }
+        | Verb::Scale { .. } => {
             return Outcome::Refused(signals::NEEDS_WORKERS.to_owned());
         }
     };

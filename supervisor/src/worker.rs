@@ -1,6 +1,7 @@
 //! A worker: the Perl runtime's worker loop, connected to the master by a channel, to the user by signals and to
 //! everybody by the scoreboard.
 
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -8,9 +9,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use pagi_perl_runtime::{Application, Command, Host, Interpreter, Pool, WorkerExit, WorkerOptions};
+use pagi_perl_runtime::{Command, Host, Pool, Warm, WorkerExit, WorkerOptions};
 use pagi_server_core::Stats;
-use pagi_server_core::listener::{Listener, Socket};
+use pagi_server_core::listener::Socket;
 use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -32,7 +33,8 @@ pub struct Post {
     order: Order,
     channel: OwnedFd,
     slot: Slot,
-    scoreboard: Scoreboard,
+    /// All slots but ours.
+    neighbours: Vec<Slot>,
 }
 
 impl Post {
@@ -40,9 +42,10 @@ impl Post {
     ///
     /// # Errors
     /// When the scoreboard has no such slot.
-    pub fn new(order: Order, channel: OwnedFd, scoreboard: Scoreboard) -> Result<Self, String> {
+    pub fn new(order: Order, channel: OwnedFd, scoreboard: &Scoreboard) -> Result<Self, String> {
         let slot = scoreboard.slot(order.slot).ok_or("The scoreboard has no slot for this worker")?;
-        Ok(Self { order, channel, slot, scoreboard })
+        let neighbours = scoreboard.others(order.slot);
+        Ok(Self { order, channel, slot, neighbours })
     }
 
     fn tell(&self, message: &impl Serialize) {
@@ -54,7 +57,7 @@ impl Post {
 /// Lives as a worker that loads the application itself (`--no-preload`).
 pub fn run_unloaded(inheritance: Inheritance, order: Order) -> i32 {
     let Inheritance { settings, scoreboard, listeners, pool, channel, .. } = inheritance;
-    let post = match Post::new(order, channel, scoreboard) {
+    let post = match Post::new(order, channel, &scoreboard) {
         Ok(post) => post,
         Err(message) => {
             tracing::error!("{message}");
@@ -63,20 +66,57 @@ pub fn run_unloaded(inheritance: Inheritance, order: Order) -> i32 {
     };
     announce(&post.order);
     match mold::load(&settings) {
-        Ok((interpreter, application)) => run(interpreter, application, &settings, listeners, pool, &post),
+        Ok((interpreter, application)) => {
+            match run(Warm { interpreter, application, listeners }, &settings, pool.as_ref(), &post) {
+                End::Exit(status) => status,
+                // It is never asked to: there is no mold whose place it could take.
+                End::Mold(warm, _) => {
+                    let _ = warm.interpreter.end();
+                    exit::STOPPED
+                }
+            }
+        }
         Err(message) => startup_failed(&post, &message),
     }
 }
 
-/// Serves until the worker is told to stop, and returns the status to exit with.
-pub fn run(
-    interpreter: Interpreter,
-    application: Application,
+/// How a worker's life ends.
+pub enum End {
+    /// With the process, and this status.
+    Exit(i32),
+    /// It goes on as a mold.
+    Mold(Warm, Promotion),
+}
+
+/// What a worker is told that becomes a mold.
+pub struct Promotion {
+    /// Generation of the mold.
+    pub generation: u32,
+    /// The mold's channel to the master.
+    pub channel: OwnedFd,
+}
+
+/// Serves until the worker is told to stop.
+pub fn run(warm: Warm, settings: &Settings, pool: Option<&PoolQueue>, post: &Post) -> End {
+    let promotion = Rc::new(RefCell::new(None));
+    match serve(warm, settings, pool, post, Rc::clone(&promotion)) {
+        Ok(warm) => match promotion.take() {
+            Some(promotion) => End::Mold(warm, promotion),
+            None => End::Exit(exit::FAILED),
+        },
+        Err(status) => End::Exit(status),
+    }
+}
+
+/// Comes back with what is left when the worker is to become a mold, otherwise with the status to exit with.
+fn serve(
+    warm: Warm,
     settings: &Settings,
-    listeners: Vec<Listener>,
-    pool: Option<PoolQueue>,
+    pool: Option<&PoolQueue>,
     post: &Post,
-) -> i32 {
+    promotion: Rc<RefCell<Option<Promotion>>>,
+) -> Result<Warm, i32> {
+    let Warm { interpreter, application, listeners } = warm;
     announce(&post.order);
     let _capture = capture_stderr(settings);
     let is_pool = staff::is_pool(post.order.num);
@@ -84,17 +124,21 @@ pub fn run(
     let access_log = match settings.open_access_log(capture::original()) {
         Ok(_) if is_pool => None,
         Ok(access_log) => access_log,
-        Err(message) => return startup_failed(post, &message),
+        Err(message) => return Err(startup_failed(post, &message)),
+    };
+    // The queue stays with whoever becomes the mold: its workers need it, too.
+    let end = |end: &OwnedFd| {
+        end.try_clone().map_err(|error| startup_failed(post, &format!("Cannot reach the pool: {error}")))
     };
     let tls = match settings.tls_terminator() {
         // A pool process gets its requests from workers, in the clear.
         _ if is_pool => None,
         Ok(tls) => tls,
-        Err(message) => return startup_failed(post, &message),
+        Err(message) => return Err(startup_failed(post, &message)),
     };
     let (listeners, pool) = match pool {
-        Some(queue) if is_pool => (vec![Socket::Pool(queue.take).into()], None),
-        Some(queue) => (listeners, Some(Pool { queue: queue.put, options: settings.gate_options() })),
+        Some(queue) if is_pool => (vec![Socket::Pool(end(&queue.take)?).into()], None),
+        Some(queue) => (listeners, Some(Pool { queue: end(&queue.put)?, options: settings.gate_options() })),
         None => (listeners, None),
     };
     let options = WorkerOptions {
@@ -114,7 +158,7 @@ pub fn run(
     };
     let (host, receiving, kept_signals) = match connect(post, settings.http.max_connections) {
         Ok(connected) => connected,
-        Err(error) => return startup_failed(post, &format!("Cannot connect to the master: {error}")),
+        Err(error) => return Err(startup_failed(post, &format!("Cannot connect to the master: {error}"))),
     };
     // Instead of the handler that ignores the signal. Without it a kill is only less well explained.
     if let Err(error) = pagi_perl_runtime::install_stack_signal(Signal::SIGUSR2 as i32) {
@@ -128,12 +172,18 @@ pub fn run(
         // The receiver is alive while attach runs.
         let _ = commands.send(accept);
         follow_signals(kept_signals, commands.clone());
-        follow_master(receiving, commands);
+        follow_master(receiving, promotion, commands);
     };
-    match pagi_perl_runtime::serve(interpreter, application, options, host, attach) {
-        WorkerExit::Stopped => exit::STOPPED,
-        WorkerExit::StartupFailed(message) => startup_failed(post, &message),
-        WorkerExit::Exit(status) => status,
+    let end = pagi_perl_runtime::serve(interpreter, application, options, Rc::clone(&host) as Rc<dyn Host>, attach);
+    match end {
+        WorkerExit::Stopped => Err(exit::STOPPED),
+        WorkerExit::Warm(warm) => {
+            // The loop is never dropped and refers to it.
+            host.channel.take();
+            Ok(warm)
+        }
+        WorkerExit::StartupFailed(message) => Err(startup_failed(post, &message)),
+        WorkerExit::Exit(status) => Err(status),
     }
 }
 
@@ -148,9 +198,9 @@ pub fn capture_stderr(settings: &Settings) -> Option<Capture> {
 fn connect(post: &Post, max_connections: usize) -> io::Result<(Rc<WorkerHost>, OwnedFd, UnixStream)> {
     signals::install_stop()?;
     let host = WorkerHost {
-        channel: post.channel.try_clone()?,
+        channel: RefCell::new(Some(post.channel.try_clone()?)),
         slot: post.slot,
-        neighbours: post.scoreboard.others(post.order.slot),
+        neighbours: post.neighbours.clone(),
         max_connections: u64::try_from(max_connections).unwrap_or(u64::MAX),
     };
     Ok((Rc::new(host), post.channel.try_clone()?, signals::keep()?))
@@ -178,7 +228,8 @@ fn startup_failed(post: &Post, message: &str) -> i32 {
 
 /// What the worker loop tells us, passed on to the master and the scoreboard.
 struct WorkerHost {
-    channel: OwnedFd,
+    /// Gone when the process has become a mold.
+    channel: RefCell<Option<OwnedFd>>,
     slot: Slot,
     /// All slots but ours.
     neighbours: Vec<Slot>,
@@ -187,7 +238,9 @@ struct WorkerHost {
 
 impl WorkerHost {
     fn tell(&self, message: &FromWorker) {
-        let _ = channel::send(self.channel.as_fd(), message, None);
+        if let Some(channel) = &*self.channel.borrow() {
+            let _ = channel::send(channel.as_fd(), message, None);
+        }
     }
 }
 
@@ -225,12 +278,17 @@ impl Host for WorkerHost {
 
 /// Turns the master's messages into commands. Its end means that the master is gone: nobody would replace, count or
 /// stop this worker any more (D-13).
-fn follow_master(channel: OwnedFd, commands: UnboundedSender<Command>) {
+fn follow_master(channel: OwnedFd, promotion: Rc<RefCell<Option<Promotion>>>, commands: UnboundedSender<Command>) {
     tokio::task::spawn_local(async move {
         match Receiver::<ToWorker>::new(channel) {
             Ok(mut receiver) => {
-                while let Some(message) = receiver.receive().await {
+                while let Some((message, mut attached)) = receiver.receive_all().await {
                     let command = match message {
+                        ToWorker::BecomeMold { generation } => {
+                            let Some(channel) = attached.pop() else { continue };
+                            *promotion.borrow_mut() = Some(Promotion { generation, channel });
+                            Command::BecomeMold
+                        }
                         ToWorker::Accept(queues) => Command::Accept(queues),
                         ToWorker::Stop => Command::Stop,
                         ToWorker::Hurry => Command::Hurry,

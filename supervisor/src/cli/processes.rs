@@ -32,6 +32,10 @@ pub struct ProcessOptions {
     /// Seconds without a sign of life after which a worker is killed and replaced; 0 = never
     #[arg(long, default_value = "50", value_parser = value::seconds, value_name = "SECONDS")]
     pub heartbeat_timeout: Duration,
+    /// Let a worker become the mold of all others once it has served so many requests, so that they share what it has in
+    /// memory; 0 = never
+    #[arg(long, default_value = "0", value_parser = value::count::<u64>, value_name = "N")]
+    pub refork_after: u64,
     /// Workers replaced at a time in a reload or restart
     #[arg(long, default_value = "1", value_parser = value::positive, value_name = "N")]
     pub reload_batch: usize,

@@ -94,6 +94,11 @@ enum Command {
         #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
         workers: u32,
     },
+    /// Let the worker that has served most become the mold, so that new workers share what it has in memory
+    ///
+    /// Another worker takes its number first. It finishes its connections and runs lifespan shutdown; then all other
+    /// workers are replaced by copies of it, which run lifespan start-up.
+    Refork,
     /// Start the binary that is installed now in place of the one that runs, without closing a socket
     ///
     /// Returns when the new server serves; the old one then finishes its connections and ends. If the new one does
@@ -122,6 +127,7 @@ impl From<Command> for Ask {
             Command::Restart { worker } => Self::Verb(Verb::Restart { worker }),
             Command::Drain { worker } => Self::Verb(Verb::Drain { worker }),
             Command::Scale { workers } => Self::Verb(Verb::Scale { workers }),
+            Command::Refork => Self::Verb(Verb::Refork),
             Command::Upgrade => Self::Verb(Verb::Upgrade),
             Command::LogsReopen => Self::Verb(Verb::ReopenLogs),
             Command::Stop => Self::Verb(Verb::Stop),

@@ -24,6 +24,8 @@ pub enum Verb {
         /// How many are wanted.
         workers: u32,
     },
+    /// Let a worker that has served become the mold of all others.
+    Refork,
     /// Start the installed binary in place of the one that runs.
     Upgrade,
     /// Reopen log files.
@@ -42,6 +44,7 @@ impl Verb {
             Self::Restart { worker: Some(worker) } => format!("/v1/restart?worker={worker}"),
             Self::Drain { worker } => format!("/v1/drain?worker={worker}"),
             Self::Scale { workers } => format!("/v1/scale?workers={workers}"),
+            Self::Refork => "/v1/refork".to_owned(),
             Self::Upgrade => "/v1/upgrade".to_owned(),
             Self::ReopenLogs => "/v1/logs-reopen".to_owned(),
             Self::Stop => "/v1/stop".to_owned(),
@@ -67,6 +70,7 @@ impl Verb {
             "/v1/restart" => number("worker").map(|worker| Self::Restart { worker }),
             "/v1/drain" => needed("worker").map(|worker| Self::Drain { worker }),
             "/v1/scale" => needed("workers").map(|workers| Self::Scale { workers }),
+            "/v1/refork" => Ok(Self::Refork),
             "/v1/upgrade" => Ok(Self::Upgrade),
             "/v1/logs-reopen" => Ok(Self::ReopenLogs),
             "/v1/stop" => Ok(Self::Stop),
@@ -87,6 +91,7 @@ mod tests {
             Verb::Restart { worker: Some(3) },
             Verb::Drain { worker: 2 },
             Verb::Scale { workers: 1024 },
+            Verb::Refork,
             Verb::Upgrade,
             Verb::ReopenLogs,
             Verb::Stop,

@@ -116,6 +116,30 @@ impl Master {
         self.roster.note_told(id, stage, now);
     }
 
+    /// Lets a worker become a mold. What it says as one comes through a channel of its own.
+    pub(super) fn promote(&mut self, id: WorkerId, generation: u32, now: Instant) {
+        let pid = self.roster.workers.get(&id).and_then(|worker| worker.pid);
+        let promoted = channel::pair().and_then(|(ours, theirs)| {
+            let notices = self.notices.clone();
+            let peer = Peer::new(ours, move |heard| {
+                let _ = notices.send(Notice::Mold { generation, heard });
+            })?;
+            let worker = self.workers.get(&id).ok_or(io::ErrorKind::NotFound)?;
+            worker.tell(&ToWorker::BecomeMold { generation }, Some(theirs.as_fd()))?;
+            Ok(peer)
+        });
+        match (promoted, pid) {
+            (Ok(peer), Some(pid)) => {
+                self.molds.insert(generation, MoldProcess { pid: Pid::from_raw(pid), peer });
+                self.roster.note_told(id, Stage::Stopping, now);
+            }
+            (Err(error), _) => {
+                self.roster.roll_back(format!("A worker cannot be told to become the mold: {error}"), now)
+            }
+            (Ok(_), None) => self.roster.roll_back("The worker that was to become the mold is gone".to_owned(), now),
+        }
+    }
+
     pub(super) fn kill(&mut self, id: WorkerId, grounds: Grounds, now: Instant) {
         let Some(worker) = self.roster.workers.get(&id) else { return };
         let Some(pid) = worker.pid else { return };

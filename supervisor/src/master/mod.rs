@@ -237,6 +237,7 @@ impl Master {
                     Action::FinishReload => self.roster.note_reloaded(now),
                     Action::RollBack(reason) => self.roster.roll_back(reason, now),
                     Action::Stop(id) => self.tell_worker(id, &ToWorker::Stop, Stage::Stopping, now),
+                    Action::Promote { id, generation } => self.promote(id, generation, now),
                     Action::Hurry(id) => self.tell_worker(id, &ToWorker::Hurry, Stage::Hurrying, now),
                     Action::Kill(id, grounds) => self.kill(id, grounds, now),
                     Action::DismissMold { generation } => self.dismiss_mold(generation),

@@ -31,6 +31,7 @@ impl Master {
                 // Those who serve on have them sooner, and have them even if the application cannot be loaded.
                 tell_all(self.workers.values(), &ToWorker::ReloadCertificates);
             }
+            Verb::Refork => self.refork(answer, now),
             Verb::Restart { worker } => match self.roster.request_restart(worker) {
                 ids if ids.is_empty() => {
                     let whom =
@@ -61,6 +62,24 @@ impl Master {
                 let _ = answer.send(Outcome::Done("Stopping".to_owned()));
             }
         }
+    }
+
+    /// Lets the worker that has served most become the mold.
+    fn refork(&mut self, answer: oneshot::Sender<Outcome>, now: Instant) {
+        let refusal = match (self.roster.mold(), &self.roster.reload) {
+            (_, Some(reload)) => {
+                format!("A {} is under way; try again when it has ended", reload.name().to_lowercase())
+            }
+            (Mold::Unused, None) => "Every worker has loaded the application for itself (--no-preload)".to_owned(),
+            (_, None) => match policy::ripe(&self.roster, &self.served(), 0) {
+                Some(id) => {
+                    self.errands.add_reload(answer, false);
+                    return self.roster.request_refork(id, now);
+                }
+                None => "No worker serves that could become the mold".to_owned(),
+            },
+        };
+        let _ = answer.send(Outcome::Refused(refusal));
     }
 
     pub(super) fn reopen_logs(&self) {

@@ -23,7 +23,12 @@ impl Master {
 
     pub(super) fn hear_mold(&mut self, generation: u32, heard: Heard<FromMold>, now: Instant) {
         let event = match heard {
-            Heard::Message(FromMold::Ready) => Event::MoldReady { generation },
+            Heard::Message(FromMold::Ready) => {
+                if let Mold::Promised(id) = self.roster.mold_of(generation) {
+                    self.move_out(id);
+                }
+                Event::MoldReady { generation }
+            }
             Heard::Message(FromMold::Failed { message }) => Event::MoldFailed { generation, message },
             Heard::Message(FromMold::Forked { id, pid }) => return self.note_pid(id, pid, now),
             Heard::Message(FromMold::NotForked { id, message }) => {
@@ -108,8 +113,12 @@ impl Master {
             let owner = self.roster.workers.iter().find(|(_, worker)| worker.pid == Some(pid)).map(|(&id, _)| id);
             if let Some(peer) = owner.and_then(|id| self.workers.get_mut(&id)) {
                 peer.note_ended(ending);
-            } else if let Some(mold) = self.molds.values_mut().find(|mold| mold.pid.as_raw() == pid) {
+            }
+            // A worker that becomes a mold is both for a while.
+            if let Some(mold) = self.molds.values_mut().find(|mold| mold.pid.as_raw() == pid) {
                 mold.peer.note_ended(ending);
+            } else if owner.is_some() {
+                continue;
             } else if self.roster.workers.values().any(|worker| worker.pid.is_none()) {
                 self.strays.insert(pid, ending);
             }
@@ -121,11 +130,7 @@ impl Master {
     pub(super) fn bury(&mut self, now: Instant) {
         let gone: Vec<_> = self.workers.iter().filter_map(|(&id, peer)| Some((id, peer.gone()?))).collect();
         for (id, ending) in gone {
-            self.workers.remove(&id);
-            if let Some(slot) = self.roster.workers.get(&id).and_then(|worker| self.scoreboard.slot(worker.slot)) {
-                self.about.gone.add(&slot.read());
-                slot.clear();
-            }
+            self.move_out(id);
             self.roster.apply(Event::WorkerExited { id, ending }, now);
         }
         let gone: Vec<_> =
@@ -142,12 +147,41 @@ impl Master {
         }
     }
 
+    /// Keeps what a worker has counted, and gives its slot back.
+    fn move_out(&mut self, id: WorkerId) {
+        self.workers.remove(&id);
+        if let Some(slot) = self.roster.workers.get(&id).and_then(|worker| self.scoreboard.slot(worker.slot)) {
+            self.about.gone.add(&slot.read());
+            slot.clear();
+        }
+    }
+
+    /// Requests of each worker.
+    pub(super) fn served(&self) -> BTreeMap<WorkerId, u64> {
+        let requests =
+            |(&id, worker): (&WorkerId, &Worker)| Some((id, self.scoreboard.slot(worker.slot)?.read().requests));
+        self.roster.workers.iter().filter_map(requests).collect()
+    }
+
+    /// `--refork-after`: once for each copy of the application that was loaded.
+    fn check_ripeness(&mut self, now: Instant) {
+        let enough = self.settings.processes.refork_after;
+        let reforked = self.roster.generations.get(&self.roster.current).is_none_or(|current| current.reforked);
+        if enough == 0 || reforked || self.upgrading.is_some() {
+            return;
+        }
+        if let Some(id) = policy::ripe(&self.roster, &self.served(), enough) {
+            self.roster.request_refork(id, now);
+        }
+    }
+
     pub(super) fn check_health(&mut self) {
         let now = Instant::now();
         for id in self.patience.lost(&self.roster, &self.scoreboard) {
             self.roster.apply(Event::HeartbeatLost { id }, now);
         }
         self.check_memory(now);
+        self.check_ripeness(now);
         // A master whose workers are all gone or stuck is no use to anybody.
         let alive = |worker: &Worker| !worker.wedged && worker.ready_at.is_some();
         // Food from a process that is not the main one would only be complained about.

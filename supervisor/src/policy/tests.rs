@@ -2,6 +2,8 @@ use super::*;
 use crate::backoff;
 use crate::event::{Ending, Event};
 
+mod refork;
+
 const LIMITS: Limits = Limits {
     shutdown: Duration::from_secs(30),
     startup: Some(Duration::from_secs(10)),
@@ -51,6 +53,7 @@ impl Bench {
                 Action::Interrogate(id) => self.roster.note_questioned(*id, self.now),
                 Action::FinishReload => self.roster.note_reloaded(self.now),
                 Action::RollBack(reason) => self.roster.roll_back(reason.clone(), self.now),
+                Action::Promote { id, .. } => self.roster.note_told(*id, Stage::Stopping, self.now),
                 Action::Stop(id) => self.roster.note_told(*id, Stage::Stopping, self.now),
                 Action::Hurry(id) => self.roster.note_told(*id, Stage::Hurrying, self.now),
                 Action::Kill(id, _) => self.roster.note_told(*id, Stage::Killed, self.now),
@@ -368,7 +371,7 @@ fn code_that_does_not_load_changes_nothing() {
     bench.roster.request_reload(bench.now);
     bench.step();
     bench.event(Event::MoldFailed { generation: 2, message: "syntax error".to_owned() });
-    assert_eq!(bench.roster.verdicts, [Err("syntax error".to_owned())]);
+    assert_eq!(bench.roster.verdicts, [Err("Reload failed, the previous code serves on: syntax error".to_owned())]);
     assert_eq!(bench.step(), [Action::DismissMold { generation: 2 }]);
     bench.event(Event::MoldExited { generation: 2, ending: Ending::Exited(1) });
     assert_eq!(bench.step(), []);
@@ -397,7 +400,10 @@ fn a_trial_worker_that_fails_rolls_back_with_its_message() {
     bench.event(Event::WorkerStarted { id: trial });
     bench.event(Event::WorkerStartupFailed { id: trial, message: "no database".to_owned() });
     bench.exit(trial, Ending::Exited(2));
-    assert_eq!(bench.roster.verdicts, [Err("Startup failed: no database".to_owned())]);
+    assert_eq!(
+        bench.roster.verdicts,
+        [Err("Reload failed, the previous code serves on: Startup failed: no database".to_owned())]
+    );
     assert_eq!(bench.step(), [Action::DismissMold { generation: 2 }]);
     assert_eq!(bench.ids(), before);
     assert_eq!(bench.roster.seat(1).failures, 0, "the old code is not to blame");

@@ -26,7 +26,11 @@ static HANDLED: AtomicU64 = AtomicU64::new(0);
 /// Makes the calling process the one that signals are for. To be called after each fork.
 pub(super) fn claim() {
     OWNER.store(getpid().as_raw(), Ordering::SeqCst);
-    OUTLET.store(-1, Ordering::SeqCst);
+    let inherited = OUTLET.swap(-1, Ordering::SeqCst);
+    if inherited >= 0 {
+        // Of the process forked from; the handler has let go of it. An error would mean that it is closed.
+        let _ = nix::unistd::close(inherited);
+    }
 }
 
 /// Handles these signals from now on, dropping them until [`listen`] is called. Handlers live on in forked processes,

@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// How long anything may take that is not bounded more tightly by the test.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Answers with its process id; some paths misbehave.
 pub const APP: &str = r#"
