@@ -128,7 +128,17 @@ impl Master {
 
     /// Takes leave of the processes that are gone for good.
     pub(super) fn bury(&mut self, now: Instant) {
-        let gone: Vec<_> = self.workers.iter().filter_map(|(&id, peer)| Some((id, peer.gone()?))).collect();
+        // What a worker says as a mold comes through another channel: it may not have been heard yet.
+        let is_heard = |id: WorkerId| {
+            let mold = self.roster.promised(id).and_then(|generation| self.molds.get(&generation));
+            mold.is_none_or(|mold| mold.peer.gone().is_some())
+        };
+        let gone: Vec<_> = self
+            .workers
+            .iter()
+            .filter_map(|(&id, peer)| Some((id, peer.gone()?)))
+            .filter(|&(id, _)| is_heard(id))
+            .collect();
         for (id, ending) in gone {
             self.move_out(id);
             self.roster.apply(Event::WorkerExited { id, ending }, now);
