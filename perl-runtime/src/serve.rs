@@ -302,6 +302,8 @@ impl Service {
         self.host.draining(self.core.stats.connections.get());
         self.core.drain.advance(Phase::Draining);
         self.worker.end_streams();
+        // Whoever waits for this moment is told, even when there is nothing else to wait for.
+        self.turn(Duration::ZERO)?;
         let deadline = Instant::now() + self.shutdown_timeout;
         while self.is_busy() && !self.hurried {
             let left = deadline.saturating_duration_since(Instant::now());

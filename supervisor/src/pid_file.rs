@@ -1,9 +1,9 @@
 //! The PID file: locked while its owner lives, removed by its owner only (D-14).
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Uid};
@@ -46,7 +46,7 @@ impl PidFile {
             }
             Err(error) => return Err(explain(&error)),
         }
-        write_id(&mut file).map_err(|error| explain(&error))?;
+        write_id(&file).map_err(|error| explain(&error))?;
         Ok(Self { path: path.to_owned(), file, owner: std::process::id() })
     }
 
@@ -65,7 +65,7 @@ impl PidFile {
     /// Writes our process id into an inherited file.
     pub fn claim(&mut self) {
         self.owner = std::process::id();
-        if let Err(error) = write_id(&mut self.file) {
+        if let Err(error) = write_id(&self.file) {
             tracing::error!("Cannot write PID file {}: {error}", self.path.display());
         }
     }
@@ -105,12 +105,12 @@ impl PidFile {
     }
 }
 
-fn write_id(file: &mut File) -> io::Result<()> {
+fn write_id(file: &File) -> io::Result<()> {
     // In one write and cut afterwards: whoever reads meanwhile finds a number, never an empty file. The spaces cover a
     // longer number that stood there.
-    file.seek(SeekFrom::Start(0))?;
-    let text = format!("{}\n", std::process::id());
-    file.write_all(format!("{text:<12}").as_bytes())?;
+    let text = format!("{}
+", std::process::id());
+    file.write_all_at(format!("{text:<12}").as_bytes(), 0)?;
     file.set_len(text.len() as u64)
 }
 

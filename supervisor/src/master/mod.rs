@@ -113,6 +113,7 @@ fn start(
             standing,
             management,
             upgrading: None,
+            handed_over: None,
             errands: Errands::default(),
             bulletin: Bulletin::default(),
             watchdog: Watchdog::find(),
@@ -164,6 +165,8 @@ struct Master {
     standing: Standing,
     management: Management,
     upgrading: Option<Upgrading>,
+    /// Whoever asked for the upgrade, and what to answer when it is complete.
+    handed_over: Option<(oneshot::Sender<Outcome>, String)>,
     /// Closed when the server begins to stop.
     sockets: Option<Sockets>,
     scoreboard: Scoreboard,
@@ -198,7 +201,13 @@ impl Master {
         loop {
             let wake_at = match self.carry_out() {
                 Ok(wake_at) => wake_at,
-                Err(outcome) => return Ok(outcome),
+                Err(outcome) => {
+                    // What was answered last is still written.
+                    for _ in 0..16 {
+                        tokio::task::yield_now().await;
+                    }
+                    return Ok(outcome);
+                }
             };
             let alarm = async {
                 match wake_at {
@@ -224,8 +233,12 @@ impl Master {
             if plan.actions.is_empty() {
                 self.errands.settle(&mut self.roster);
                 self.apply_for_succession(now);
+                self.report_handover();
                 self.bulletin.update(self.roster.reload.is_some(), self.roster.summary());
                 return Ok(plan.wake_at);
+            }
+            if plan.actions.iter().any(|action| matches!(action, Action::Finish(_))) {
+                self.report_handover();
             }
             for action in plan.actions {
                 match action {

@@ -79,9 +79,21 @@ impl Master {
         self.standing = Standing::Retired;
         self.bulletin.mute();
         let text = format!("pagi-server {} serves as process {}", heir.version, attempt.pid());
-        tracing::info!("Upgraded: {text}; this one finishes its connections");
-        let _ = answer.send(Outcome::Done(text));
+        self.handed_over = Some((answer, text));
         self.stop(now);
+    }
+
+    /// Says that the upgrade is done when nobody accepts here any more: whoever connects from then on meets the new
+    /// server.
+    pub(super) fn report_handover(&mut self) {
+        let accepts = |worker: &Worker| !worker.draining && worker.stage < Stage::Hurrying;
+        if self.handed_over.is_none() || self.roster.workers.values().any(accepts) {
+            return;
+        }
+        if let Some((answer, text)) = self.handed_over.take() {
+            tracing::info!("Upgraded: {text}; this one finishes its connections");
+            let _ = answer.send(Outcome::Done(text));
+        }
     }
 
     /// Ends an attempt because the server stops.

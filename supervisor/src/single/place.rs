@@ -42,6 +42,8 @@ pub(super) struct Place {
     respond: RefCell<Option<Respond>>,
     /// Dropped when the server stops, which ends the attempt.
     upgrading: RefCell<Option<(Pid, oneshot::Sender<()>)>>,
+    /// Whoever asked for the upgrade, and what to answer when it is complete.
+    handed_over: RefCell<Option<(oneshot::Sender<Outcome>, String)>>,
     upgrade_timeout: Option<Duration>,
     /// The worker takes connections.
     serving: Cell<bool>,
@@ -66,6 +68,7 @@ impl Place {
             standing: Cell::new(standing),
             respond: RefCell::default(),
             upgrading: RefCell::default(),
+            handed_over: RefCell::default(),
             upgrade_timeout,
             serving: Cell::new(false),
             stopping: Cell::new(false),
@@ -197,8 +200,7 @@ impl Place {
         self.standing.set(Standing::Retired);
         self.bulletin.borrow_mut().mute();
         let text = format!("pagi-server {} serves as process {}", heir.version, attempt.pid());
-        tracing::info!("Upgraded: {text}; this one finishes its connections");
-        let _ = answer.send(Outcome::Done(text));
+        *self.handed_over.borrow_mut() = Some((answer, text));
         let _ = commands.send(Command::Stop);
     }
 
@@ -211,7 +213,13 @@ impl Place {
             // At once: this process may not live long enough to see its end. An error means that it has ended.
             let _ = kill(successor, Signal::SIGTERM);
         }
-        tracing::info!("Stopping; {connections} connections are open");
+        if let Some((answer, text)) = self.handed_over.take() {
+            // Nothing is accepted here any more: whoever connects from now on meets the new server.
+            tracing::info!("Upgraded: {text}; this one finishes {connections} connections");
+            let _ = answer.send(Outcome::Done(text));
+        } else {
+            tracing::info!("Stopping; {connections} connections are open");
+        }
         if self.is_ours() {
             systemd::announce_stop();
         }
