@@ -2,6 +2,7 @@
 //! and no tokio runtime, which is what makes its forks safe.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -74,9 +75,18 @@ pub fn run(inheritance: Inheritance, generation: u32) -> i32 {
     }
 }
 
+/// How long threads that were told to end may be seen.
+const THREADS_END: Duration = Duration::from_secs(2);
+
 /// A fork copies one thread only: whatever others hold or do would be lost in the copies.
 fn check_threads() -> Result<(), String> {
-    match std::fs::read_dir("/proc/self/task").map(Iterator::count) {
+    let deadline = Instant::now() + THREADS_END;
+    let count = || std::fs::read_dir("/proc/self/task").map(Iterator::count);
+    // One that has ended, and was waited for, is still listed for a moment.
+    while count().is_ok_and(|threads| threads > 1) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    match count() {
         Ok(1) => Ok(()),
         Ok(threads) => Err(format!(
             "The worker cannot become a mold: the application has started threads ({} beside its own)",

@@ -108,8 +108,11 @@ impl PidFile {
 fn write_id(file: &File) -> io::Result<()> {
     // In one write and cut afterwards: whoever reads meanwhile finds a number, never an empty file. The spaces cover a
     // longer number that stood there.
-    let text = format!("{}
-", std::process::id());
+    let text = format!(
+        "{}
+",
+        std::process::id()
+    );
     file.write_all_at(format!("{text:<12}").as_bytes(), 0)?;
     file.set_len(text.len() as u64)
 }
