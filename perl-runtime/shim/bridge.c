@@ -1119,6 +1119,7 @@ static const struct method_name operations[] = {
     { "PAGI::Native::watch", 3 },    { "PAGI::Native::unwatch", 4 }, { "PAGI::Native::later", 5 },
     { "PAGI::Native::now", 6 },      { "PAGI::Native::put_job", 7 }, { "PAGI::Native::depth", 8 },
     { "PAGI::Native::era", 9 },      { "PAGI::Native::post_fork", 10 }, { "PAGI::Native::due_in", 11 },
+    { "PAGI::Native::jobs_wait", 12 }, { "PAGI::Native::pool_size", 13 }, { "PAGI::Native::pool_limit", 14 },
 };
 
 static void xs_init(pTHX)

@@ -52,6 +52,9 @@ pub(crate) fn operate(operation: i32, arguments: &[View<'_>]) -> LoopResult {
         9 => Ok(Some(Scalar::int(i64::try_from(reactor().era()).unwrap_or(i64::MAX)))),
         10 => post_fork(),
         11 => Ok(reactor().due_in().map(|left| Scalar::num(left.as_secs_f64()))),
+        12 => jobs_wait(arguments),
+        13 => Ok(pool_limits().map(|(processes, _)| Scalar::int(processes.into()))),
+        14 => Ok(pool_limits().map(|(_, queue)| count(queue))),
         _ => Err("unknown function of PAGI::Native".to_owned()),
     };
     match result {
@@ -130,6 +133,22 @@ fn put_job(arguments: &[View<'_>]) -> Result<Option<Scalar>, String> {
     let put =
         worker::with(|worker| worker.put_job(&stream)).unwrap_or_else(|| Err("no worker runs here".to_owned()))?;
     Ok(Some(Scalar::int(put.into())))
+}
+
+/// `jobs_wait($change)`: counts jobs that began or ceased to wait; how much waits in all workers, undef without a pool.
+fn jobs_wait(arguments: &[View<'_>]) -> Result<Option<Scalar>, String> {
+    let [change] = arguments else { return Err("jobs_wait takes a number".to_owned()) };
+    let change = change.int().map_err(|_| "jobs_wait takes a number".to_owned())?;
+    Ok(worker::with(|worker| worker.jobs_wait(change)).flatten().map(count))
+}
+
+/// Processes and queue limit of the pool.
+fn pool_limits() -> Option<(u32, u64)> {
+    worker::with(|worker| worker.pool_limits()).flatten()
+}
+
+fn count(number: u64) -> Scalar {
+    Scalar::int(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 fn code_of(code: View<'_>) -> Result<Scalar, String> {

@@ -74,6 +74,19 @@ impl Loop {
         gate.put_job(stream).map_err(|error| format!("the pool cannot be reached: {error}"))
     }
 
+    /// Counts jobs that began or ceased to wait; how much waits in all workers, or `None` where there is no pool.
+    pub(crate) fn jobs_wait(&self, change: i64) -> Option<u64> {
+        self.gate.as_ref().map(|gate| gate.jobs_wait(change))
+    }
+
+    /// How many processes the pool has and how much may wait for them, where there is one; no process in one of them.
+    pub(crate) fn pool_limits(&self) -> Option<(u32, u64)> {
+        match &self.gate {
+            Some(gate) => Some((gate.options().processes, gate.options().queue_limit)),
+            None => self.core.jobs.are_taken_here().then_some((0, 0)),
+        }
+    }
+
     /// In a pool process: runs the job that was taken.
     pub(crate) fn run_job(&'static self) -> Result<(), Exited> {
         let Some(stream) = self.core.jobs.begin() else { return Ok(()) };

@@ -495,6 +495,7 @@ impl Settings {
     pub fn gate_options(&self) -> GateOptions {
         let pool = &self.pool;
         GateOptions {
+            processes: pool.pool,
             queue_limit: pool.pool_queue_limit,
             queue_timeout: optional(pool.pool_queue_timeout),
             timeout: optional(pool.pool_timeout),

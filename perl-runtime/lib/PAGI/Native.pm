@@ -224,6 +224,24 @@ Seconds on the monotonic clock since some fixed moment.
 
 Seconds until the next timer or deferred call is due; undef when there is none.
 
+=head2 put_job
+
+    my $queued = PAGI::Native::put_job($fd);
+
+Puts one end of a stream, a descriptor number, into the queue of the pool; false when the queue is full. The first byte that the other end reads is
+C<+>: a pool process has taken it. L<PAGI::WorkerPool> is built on it. Dies where there is no pool.
+
+=head2 jobs_wait
+
+    my $depth = PAGI::Native::jobs_wait($change);
+
+Counts jobs of this worker that began (1) or ceased (-1) to wait; 0 changes nothing. Returns how many jobs and requests of all workers wait, undef where
+there is no pool.
+
+=head2 pool_size, pool_limit
+
+How many pool processes the server keeps, and how much may wait for them. Undef where there is no pool, 0 in a pool process.
+
 =head2 start, use_foreign_loop, prepare_handle, read_handle, fail_future, use_fast_futures
 
 Called by the server.

@@ -23,6 +23,8 @@ use crate::header::HeaderList;
 /// Limits of the pool as a worker sees it.
 #[derive(Debug, Clone)]
 pub struct GateOptions {
+    /// How many processes there are, for those who ask. `pool`.
+    pub processes: u32,
     /// Most requests of all workers that wait for a pool process. Crossed: 503. `pool_queue_limit`, default 100.
     pub queue_limit: u64,
     /// How long a request may wait for a pool process. Crossed: 503. `pool_queue_timeout`, default 30 s.
@@ -37,6 +39,7 @@ pub struct GateOptions {
 impl Default for GateOptions {
     fn default() -> Self {
         Self {
+            processes: 1,
             queue_limit: 100,
             queue_timeout: Some(Duration::from_secs(30)),
             timeout: Some(Duration::from_secs(30)),
@@ -61,14 +64,21 @@ pub trait QueueDepth {
 }
 
 struct Waiting {
-    here: Cell<u64>,
+    requests: Cell<u64>,
+    /// Jobs of the application, as it counts them (WP-7: one limit for all).
+    jobs: Cell<u64>,
     depth: Box<dyn QueueDepth>,
 }
 
 impl Waiting {
-    fn set(&self, here: u64) {
-        self.here.set(here);
-        self.depth.publish_waiting(here);
+    fn set(&self, requests: u64, jobs: u64) {
+        self.requests.set(requests);
+        self.jobs.set(jobs);
+        self.depth.publish_waiting(requests + jobs);
+    }
+
+    fn everywhere(&self) -> u64 {
+        self.requests.get() + self.jobs.get() + self.depth.waiting_elsewhere()
     }
 }
 
@@ -90,13 +100,27 @@ impl Gate {
     /// A gate to the queue.
     #[must_use]
     pub fn new(queue: OwnedFd, options: GateOptions, depth: Box<dyn QueueDepth>) -> Self {
-        Self { queue, options, waiting: Waiting { here: Cell::new(0), depth } }
+        Self { queue, options, waiting: Waiting { requests: Cell::new(0), jobs: Cell::new(0), depth } }
+    }
+
+    /// The limits of this gate.
+    #[must_use]
+    pub fn options(&self) -> &GateOptions {
+        &self.options
+    }
+
+    /// Counts jobs of this worker that began or ceased to wait; returns how much waits in all workers.
+    pub fn jobs_wait(&self, change: i64) -> u64 {
+        if change != 0 {
+            self.waiting.set(self.waiting.requests.get(), self.waiting.jobs.get().saturating_add_signed(change));
+        }
+        self.waiting.everywhere()
     }
 
     /// Whether the queue is at its limit.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.waiting.here.get() + self.waiting.depth.waiting_elsewhere() >= self.options.queue_limit
+        self.waiting.everywhere() >= self.options.queue_limit
     }
 
     /// Puts a job of the application into the queue, with the stream its code speaks on. `false` when the queue is full.
@@ -286,13 +310,13 @@ struct Waits<'w>(&'w Waiting);
 
 impl<'w> Waits<'w> {
     fn new(waiting: &'w Waiting) -> Self {
-        waiting.set(waiting.here.get() + 1);
+        waiting.set(waiting.requests.get() + 1, waiting.jobs.get());
         Self(waiting)
     }
 }
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        self.0.set(self.0.here.get() - 1);
+        self.0.set(self.0.requests.get() - 1, self.0.jobs.get());
     }
 }

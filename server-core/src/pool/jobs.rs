@@ -9,11 +9,23 @@ use std::os::fd::OwnedFd;
 pub struct Jobs {
     waiting: RefCell<VecDeque<OwnedFd>>,
     running: Cell<bool>,
+    taken_here: Cell<bool>,
 }
 
 impl Jobs {
     pub(crate) fn push(&self, stream: OwnedFd) {
         self.waiting.borrow_mut().push_back(stream);
+    }
+
+    /// Says that this is a pool process.
+    pub fn take_here(&self) {
+        self.taken_here.set(true);
+    }
+
+    /// Whether this is a pool process: what it has to do it does itself.
+    #[must_use]
+    pub fn are_taken_here(&self) -> bool {
+        self.taken_here.get()
     }
 
     /// Takes the next job; [`crate::worker::Worker::job_finished`] must follow.

@@ -38,11 +38,10 @@ pub(crate) async fn take_from(worker: Rc<Worker>, queue: OwnedFd) {
 }
 
 fn begin(worker: &Rc<Worker>, ticket: Ticket, mut stream: UnixStream) {
-    // The stream is new, so one byte always fits; if its other end has gone, so has the client.
-    if stream.write_all(&[TAKEN]).is_err() {
-        return;
-    }
+    // The stream is new, so one byte always fits; if its other end has gone, so has whoever waits.
+    let awaited = stream.write_all(&[TAKEN]).is_ok();
     match ticket {
+        Ticket::Request(_) if !awaited => {}
         Ticket::Request(origin) => {
             let opened: io::Result<_> =
                 stream.set_nonblocking(true).and_then(|()| tokio::net::UnixStream::from_std(stream));
@@ -51,6 +50,7 @@ fn begin(worker: &Rc<Worker>, ticket: Ticket, mut stream: UnixStream) {
                 Err(error) => tracing::error!(%error, "a request cannot be served"),
             }
         }
+        // A job may have been left to us by a worker that has ended (WP-9): what it wrote tells.
         Ticket::Job => {
             worker.jobs.push(stream.into());
             worker.inbox.rouse();
