@@ -71,9 +71,9 @@ fn ioa_2_all_libraries_work_on_a_foreign_loop() {
 fn get_in_a_handler_serves_others_on_a_foreign_loop() {
     let text = app::handler(
         "use IO::Async::Loop;
-        if ($path eq '/get') { note('waiting'); Future::IO->sleep(1)->get; note('over') }
-        if ($path eq '/loop') { note('waiting'); IO::Async::Loop->new->delay_future(after => 1)->get; note('over') }
-        if ($path eq '/ev') { note('waiting'); my $t = EV::timer(1, 0, sub { EV::break() }); EV::run(); note('over') }
+        if ($path eq '/get') { note('waiting'); Future::IO->sleep(4)->get; note('over') }
+        if ($path eq '/loop') { note('waiting'); IO::Async::Loop->new->delay_future(after => 4)->get; note('over') }
+        if ($path eq '/ev') { note('waiting'); my $t = EV::timer(4, 0, sub { EV::break() }); EV::run(); note('over') }
         await answer($send, $path);",
     );
     for (name, path) in
