@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use pagi_server_core::accept::Acceptor;
 use pagi_server_core::drain::Phase;
-use pagi_server_core::listener::Listener;
+use pagi_server_core::listener::Socket;
 use pagi_server_core::pool::gate::Gate;
 use pagi_server_core::worker::Worker as Core;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -116,7 +116,7 @@ impl Service {
         attach: impl FnOnce(UnboundedSender<Command>),
     ) -> Result<Self, String> {
         let core = Rc::new(Core::new(options.http, options.access_log).with_tls(options.tls));
-        if options.listeners.iter().any(|listener| matches!(listener, Listener::Pool(_))) {
+        if options.listeners.iter().any(|listener| matches!(listener.socket, Socket::Pool(_))) {
             core.jobs.take_here();
         }
         let gate = options.pool.map(|pool| {
