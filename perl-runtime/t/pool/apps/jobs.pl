@@ -75,6 +75,15 @@ my %answer = (
         await $first unless $q->{first};
         return $stats;
     },
+    behind   => async sub ($q) {
+        my $first  = $pool->call('job.sleep', args => [30], kill_on_cancel => 1);
+        my @behind = map { $pool->call('job.who') } 1 .. 2;
+        await Future::IO->sleep(0.02) until $pool->stats->{busy};
+        $first->cancel;
+        my %count;
+        while (my $future = shift @behind) { my $outcome = await outcome($future); $count{ $outcome->[4] // $outcome->[0] }++ }
+        return \%count;
+    },
     forget   => async sub ($q) { return [ map { $pool->call_forget('job.note', args => [$_]) ? 1 : 0 } @{ $q->{notes} } ] },
     orphan   => async sub ($q) {
         $pool->call('job.sleep', args => [1])->retain;
