@@ -174,7 +174,7 @@ fn no_option_is_forgotten() {
         .get_arguments()
         // Those of --config, --check, --help and --version are told apart by what they print.
         .filter(|argument| !["config", "check", "help", "version"].contains(&argument.get_id().as_str()))
-        // Whose values need certificates: tests/tests/tls.rs starts servers with them.
+        // Whose values need certificates: tests/tests/tls/ starts servers with them.
         .filter(|argument| argument.get_help_heading() != Some("TLS"))
         .filter_map(|argument| Some((format!("--{}", argument.get_long()?), argument.get_short())))
         .filter(|(long, short)| !named(long, *short))

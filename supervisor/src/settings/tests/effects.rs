@@ -27,6 +27,7 @@ pub(super) const EFFECTS: &[(&[&str], Check)] = &[
     (&["--slow-handler", "5"], |s| s.event_loop.slow_handler == Duration::from_secs(5)),
     (&["--max-worker-age", "60"], |s| s.limits().age == Some(Duration::from_secs(60))),
     (&["--max-worker-rss", "1000000"], |s| s.processes.max_worker_rss == 1_000_000),
+    (&["--refork-after", "7"], |s| s.processes.refork_after == 7),
     (&["--reload-batch", "2"], |s| s.limits().batch == 2),
     (&["--reload-timeout", "0"], |s| s.limits().load.is_none()),
     (&["--allow-root"], |s| s.service.allow_root),
