@@ -145,21 +145,35 @@ sub _fail {
 # WP-8: the caller hears at once; the process is asked to end, then made to.
 sub _overdue {
     my ($self, @what) = @_;
-    my ($stream, $pid, $grace) = ($self->{stream}, $self->{pid}, $self->{pool}->kill_grace);
-    if ($pid) {
+    my ($stream, $in, $pid, $grace) = (@{$self}{qw(stream in pid)}, $self->{pool}->kill_grace);
+    # The end of the stream is the end of the process, or of the job at least: its number may not be used after that.
+    my ($watch, $timer);
+    my $end = sub {
+        PAGI::Native::unwatch($watch);
+        PAGI::Native::cancel_timer($timer) if $timer;
+        close $stream;
+    };
+    my $kill = sub {
         kill TERM => $pid;
-        # The end of the stream is the end of the process, or of the job at least: its number may not be used after that.
-        my ($watch, $timer);
-        my $end = sub { PAGI::Native::unwatch($watch); PAGI::Native::cancel_timer($timer); close $stream };
-        my $gone = sub {
-            my $read = sysread $stream, my $bytes, 262_144;
-            $end->() if defined $read ? !$read : !($!{EAGAIN} || $!{EINTR});
-        };
-        $self->_unwatch;
-        $watch = PAGI::Native::watch(fileno $stream, 0, $gone);
         $timer = PAGI::Native::timer($grace, sub { kill KILL => $pid; $end->() });
-        $self->{keep_open} = 1;
-    }
+    };
+    my $readable = sub {
+        my $read = sysread $stream, $in, 262_144, length $in;
+        return if !defined $read && ($!{EAGAIN} || $!{EINTR});
+        return $end->() unless $read;
+        if (!$pid && length $in >= 5 + unpack 'x N', "$in\0\0\0\0\0") {
+            # It had just begun, and now says who it is.
+            $pid = unpack 'x N/a*', $in;
+            $kill->();
+        }
+        $in = '' if $pid;
+    };
+    $self->_unwatch;
+    # One that has not begun sees that nobody waits.
+    shutdown $stream, 1;
+    $watch = PAGI::Native::watch(fileno $stream, 0, $readable);
+    $kill->() if $pid;
+    $self->{keep_open} = 1;
     return @what ? $self->_fail(@what) : $self->_over('cancelled');
 }
 
