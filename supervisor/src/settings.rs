@@ -486,7 +486,6 @@ impl Settings {
             tolerate_half_close: http.tolerate_half_close,
             fullflush: !http.no_fullflush,
             root_path: self.root_path.clone(),
-            ..defaults
         }
     }
 

@@ -32,12 +32,12 @@ pub enum Heard {
 
 impl Socket {
     /// Connects; the response when it is no 101.
-    pub fn open(address: SocketAddr, path: &str) -> Result<Self, Response> {
+    pub fn open(address: SocketAddr, path: &str) -> Result<Self, Box<Response>> {
         let mut raw = Raw::connect(address);
         raw.send(request("GET", path, HANDSHAKE));
         raw.read_until("a head", |bytes| bytes.windows(4).any(|window| window == b"\r\n\r\n"));
         if !raw.received.starts_with(b"HTTP/1.1 101 ") {
-            return Err(raw.response("GET"));
+            return Err(Box::new(raw.response("GET")));
         }
         let head = raw.received.windows(4).position(|window| window == b"\r\n\r\n").expect("just seen");
         raw.received.drain(..head + 4);

@@ -15,7 +15,7 @@ fn both(name: &str) -> [Server; 2] {
 fn passes(server: &Server, test: &str) {
     let response = load::get(server.address(), &format!("/{test}"))
         .unwrap_or_else(|error| panic!("{test}: {error}\n{}", server.log()));
-    all_ok(test, &response.text(), server);
+    all_ok(test, response.text(), server);
 }
 
 #[track_caller]

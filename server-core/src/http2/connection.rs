@@ -106,7 +106,10 @@ impl<T: Transport> Served<'_, T> {
         loop {
             match self.h2.poll_accept(cx) {
                 Poll::Ready(Some(Ok((request, respond)))) => self.accept(request, respond),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(self.failed(&error)),
+                Poll::Ready(Some(Err(error))) => {
+                    self.failed(&error);
+                    return Poll::Ready(());
+                }
                 Poll::Ready(None) => return Poll::Ready(()),
                 Poll::Pending => {
                     if !self.cut_flood() && !self.link.written() {

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use tokio::sync::Notify;
 
 /// Taken together when many small frames wait.
@@ -66,8 +66,8 @@ impl Outbox {
         let mut portion = first;
         if frames.front().is_some_and(|next| portion.len() + next.len() <= PORTION) {
             let mut together = BytesMut::from(&portion[..]);
-            while let Some(next) = frames.pop_front_if(|next| together.len() + next.len() <= PORTION) {
-                together.put_slice(&next);
+            while frames.front().is_some_and(|next| together.len() + next.len() <= PORTION) {
+                together.extend(frames.pop_front());
             }
             portion = together.freeze();
         }
