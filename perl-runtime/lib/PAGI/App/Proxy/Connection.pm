@@ -14,7 +14,7 @@ use Socket qw(IPPROTO_TCP MSG_NOSIGNAL SOCK_STREAM TCP_NODELAY);
 my $CHUNK = 65_536;    # bytes
 
 # Tries the addresses one after the other; each gets that many seconds.
-async sub open {
+async sub open {    ## no critic (ProhibitTwoArgOpen): a method of that name
     my ($class, %args) = @_;
     my $problem = 'its name has no address';
     for my $address (@{ $args{addresses} }) {
