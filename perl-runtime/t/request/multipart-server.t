@@ -12,7 +12,7 @@ use Time::HiRes qw(sleep time);
 # Uploads through the server: large ones in bounded memory, bad ones with the documented error, and nothing left on disk.
 
 my $binary = server_binary();
-skip_all 'there is no pagi-server to run' if !$binary && !$ENV{PAGI_REQUIRE_SERVER};
+die "There is no pagi-server to run: build it, or name it in PAGI_SERVER\n" if !$binary;
 ok $binary, 'a server to run' or exit;
 
 my $temp = File::Temp->newdir;

@@ -9,7 +9,7 @@ use Time::HiRes qw(sleep time);
 # What one worker keeps another finds, and what one says the others hear.
 
 my $binary = server_binary();
-skip_all 'there is no pagi-server to run' if !$binary && !$ENV{PAGI_REQUIRE_SERVER};
+die "There is no pagi-server to run: build it, or name it in PAGI_SERVER\n" if !$binary;
 ok $binary, 'a server to run' or exit;
 
 sub server (@args) {
