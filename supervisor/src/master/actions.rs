@@ -66,7 +66,14 @@ impl Master {
             return bundle::start(&title, role, &self.settings, &theirs, &self.scoreboard, queues, pool).map(Some);
         }
         let mold = self.molds.get(&order.generation).ok_or(io::ErrorKind::NotFound)?;
-        mold.peer.tell(&ToMold::Fork(order), Some(theirs.as_fd()))?;
+        match mold.peer.tell(&ToMold::Fork(order), Some(theirs.as_fd())) {
+            // It has just ended. That is not the new worker's failure: its end, once heard of, takes back what it was asked
+            // for, and another mold is asked again.
+            Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
+                tracing::debug!("The mold of generation {} is gone: {error}", self.roster.current);
+            }
+            told => told?,
+        }
         Ok(None)
     }
 
