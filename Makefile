@@ -37,7 +37,9 @@ test-rust: ## Unit and end-to-end tests of the server
 
 test-perl: ## Tests of the Perl library, in-process and through the server
 	cargo build -p pagi-supervisor
-	cd perl-runtime && PAGI_REQUIRE_SERVER=1 PAGI_SERVER=$(SERVER) prove -lr -j$(PROVE_JOBS) t
+	# What fails beside other tests is run once more alone: said in the output, and a second failure stands.
+	cd perl-runtime && export PAGI_REQUIRE_SERVER=1 PAGI_SERVER=$(SERVER) && \
+		{ prove --state=save -lr -j$(PROVE_JOBS) t || { echo 'Once more, alone, what failed:'; prove --state=failed -lv; }; }
 
 test-bench: ## The benchmark harness: right answers, nothing about speed
 	python3 -B -m unittest discover -s benches/tests
