@@ -45,9 +45,8 @@ sub in_process ($request) {
 sub slurp ($handle) { local $/; return readline($handle) // '' }
 
 my $ua = LWP::UserAgent->new(max_redirect => 0, no_proxy => ['127.0.0.1']);
-my $index;
-each_backend("$FindBin::Bin/apps/plack-suite.pl", sub ($client, $backend) {
-    $index = 0;
+sub run_suite ($client, $backend, $is_pool) {
+    my ($index, %made_by) = (0);
     for my $test (@Plack::Test::Suite::TEST) {
         my ($name, $run) = @$test;
         my $number = $index++;
@@ -56,11 +55,22 @@ each_backend("$FindBin::Bin/apps/plack-suite.pl", sub ($client, $backend) {
                 $request->header('X-Plack-Test' => $number);
                 return in_process($request) if $backend eq 'in-process';
                 $request->uri->port($client->port);
-                return $ua->request($request);
+                my $response = $ua->request($request);
+                # When the application dies the server answers.
+                $made_by{ $response->header('X-Pool') }++ if defined $response->header('X-Pool');
+                return $response;
             });
             ok 1, 'run';    # some of them check inside the application only
         };
     }
-});
+    cmp_ok $index, '>=', 36, "$index cases";
+    is [keys %made_by], [$is_pool], $is_pool ? 'answered by the pool' : 'answered by workers' if $backend eq 'server';
+    return;
+}
+
+for my $args ([], ['--workers', 2], ['--pool', 2]) {
+    my $is_pool = grep { $_ eq '--pool' } @$args;
+    each_backend("$FindBin::Bin/apps/plack-suite.pl", sub { run_suite(@_, $is_pool) }, server_args => $args);
+}
 
 done_testing;

@@ -8,8 +8,8 @@ use Future;
 use Future::AsyncAwait;
 use PAGI::App::Support::Answer qw(unsupported);
 use PAGI::App::Support::Spool;
-use PAGI::App::WrapPSGI::Environment qw(environment);
-use PAGI::App::WrapPSGI::Response;
+use PAGI::App::WrapPSGI::Environment qw(environment is_pool_process);
+use PAGI::App::WrapPSGI::Response qw(send_response);
 
 sub new {
     my ($class, %args) = @_;
@@ -61,11 +61,16 @@ sub _call {
     else {
         ($input, $length) = ($body->handle, $body->length);
     }
+    $harakiri //= \&_replace_process if is_pool_process();
     my $env = environment($scope, $input, $length, $harakiri ? ('psgix.harakiri' => 1) : ());
-    my $sent = eval { PAGI::App::WrapPSGI::Response->new($send)->send($psgi_app->($env)) } || Future->fail($@);
+    my $sent = eval { send_response($send, $psgi_app->($env)) } || Future->fail($@);
+    return $sent if $sent->is_done && !$env->{'psgix.harakiri.commit'} && !@{ $env->{'psgix.cleanup.handlers'} || [] };
     # No Future of its own for what comes after: the clean-up is the first to hear of the end.
     return $sent->on_ready(sub { _clean_up($env, $harakiri) });
 }
+
+# A pool process that is asked to stop finishes what it has begun and is replaced.
+sub _replace_process { kill TERM => $$; return }
 
 # After the response, as the PSGI extensions say: the client has all it gets.
 sub _clean_up {
@@ -125,7 +130,8 @@ Handlers are called with the environment when the response has been sent. One th
 
 =item psgix.harakiri
 
-True with the C<harakiri> option.
+True with the C<harakiri> option, and in processes of the server's pool: one whose application sets C<psgix.harakiri.commit> stops after the
+response and is replaced.
 
 =item psgix.logger
 
@@ -161,7 +167,7 @@ block.
 =item harakiri
 
 Coderef called with the environment, after cleanup handlers, when the application has set C<psgix.harakiri.commit>: it should
-have the process replaced.
+have the process replaced. In processes of the pool this is there without the option.
 
 =back
 

@@ -6,7 +6,15 @@ use warnings;
 use Exporter qw(import);
 use IO::Handle ();
 
-our @EXPORT_OK = qw(environment request_environment);
+our @EXPORT_OK = qw(environment is_pool_process request_environment);
+
+# A server of several processes keeps what they share in one of them, and says where.
+my $IS_ONE_OF_MANY = defined &PAGI::Native::pool_size && ($ENV{PAGI_SHARED_STORE} // '') =~ /\Aunix:/ ? 1 : 0;
+
+# Of the pool, where blocking harms nobody. The process that the application is loaded in becomes processes of both kinds.
+*is_pool_process = defined &PAGI::Native::pool_size
+    ? sub { my $size = PAGI::Native::pool_size(); return defined $size && !$size }
+    : sub { return 0 };
 
 my $ERRORS = \*STDERR;
 my $LOGGER = sub { $ERRORS->print("[$_[0]{level}] $_[0]{message}\n") };
@@ -15,19 +23,60 @@ my $LOGGER = sub { $ERRORS->print("[$_[0]{level}] $_[0]{message}\n") };
 my %KEY = ('content-type' => 'CONTENT_TYPE', 'content-length' => 'CONTENT_LENGTH', 'transfer-encoding' => '');
 my $REMEMBERED = 500;
 
+# One literal, without steps between: for a small request this is most of what the bridge costs.
 sub environment {
     my ($scope, $input, $length, %more) = @_;
-    my $env = request_environment($scope, $length);
-    @$env{qw(psgi.multithread psgi.multiprocess psgi.run_once psgix.harakiri)} = (0, 0, 0, 0);
-    @$env{qw(psgi.streaming psgi.nonblocking psgix.input.buffered psgix.cleanup)} = (1, 1, 1, 1);
-    $env->{'psgi.version'}           = [1, 1];
-    $env->{'psgi.url_scheme'}        = $scope->{scheme} // 'http';
-    $env->{'psgi.input'}             = $input;
-    $env->{'psgi.errors'}            = $ERRORS;
-    $env->{'psgix.cleanup.handlers'} = [];
-    $env->{'psgix.logger'}           = $LOGGER;
-    $env->{'psgix.io'} = $scope->{'psgix.io'} if defined $scope->{'psgix.io'};
-    @$env{ keys %more } = values %more if %more;
+    my ($path, $raw_path, $query, $root, $server, $client) = @$scope{qw(path raw_path query_string root_path server client)};
+    ($path, $query, $root) = ($path // '/', $query // '', $root // '');
+    $path = _path_bytes($path, $raw_path) if $path =~ /[^\x00-\x7f]/;
+    utf8::encode($root) if $root =~ /[^\x00-\x7f]/;
+    $raw_path = _escaped($root . $path) unless defined $raw_path;
+    my $env = {
+        REQUEST_METHOD  => $scope->{method} // 'GET',
+        SCRIPT_NAME     => $root,
+        PATH_INFO       => $path,
+        QUERY_STRING    => $query,
+        REQUEST_URI     => length $query ? "$raw_path?$query" : $raw_path,
+        SERVER_PROTOCOL => 'HTTP/' . ($scope->{http_version} // '1.1'),
+        $server ? (SERVER_NAME => $server->[0], SERVER_PORT => $server->[1]) : (),
+        $client ? (REMOTE_ADDR => $client->[0], REMOTE_PORT => $client->[1]) : (),
+        'psgi.version'           => [1, 1],
+        'psgi.url_scheme'        => $scope->{scheme} // 'http',
+        'psgi.input'             => $input,
+        'psgi.errors'            => $ERRORS,
+        'psgi.multithread'       => 0,
+        'psgi.multiprocess'      => $IS_ONE_OF_MANY,
+        'psgi.run_once'          => 0,
+        'psgi.nonblocking'       => is_pool_process() ? 0 : 1,
+        'psgi.streaming'         => 1,
+        'psgix.input.buffered'   => 1,
+        'psgix.cleanup'          => 1,
+        'psgix.cleanup.handlers' => [],
+        'psgix.harakiri'         => 0,
+        'psgix.logger'           => $LOGGER,
+        defined $scope->{'psgix.io'} ? ('psgix.io' => $scope->{'psgix.io'}) : (),
+        %more,
+    };
+    for my $header (@{ $scope->{headers} || [] }) {
+        my ($name, $value) = @$header;
+        my $key = $KEY{$name} // _key($name);
+        if (!exists $env->{$key}) {
+            $env->{$key} = $value if length $key;    # transfer-encoding: undone already, it contradicts CONTENT_LENGTH (RFC 9112 6.3)
+        }
+        else {
+            $env->{$key} = $key eq 'CONTENT_LENGTH' ? $value : $env->{$key} . ($key eq 'HTTP_COOKIE' ? '; ' : ', ') . $value;
+        }
+    }
+    # A chunked body has no length in its headers, but applications read as much as this says.
+    $env->{CONTENT_LENGTH} = $length if $length && !defined $env->{CONTENT_LENGTH};
+    return $env;
+}
+
+# What CGI and PSGI have in common.
+sub request_environment {
+    my ($scope, $length) = @_;
+    my $env = environment($scope, undef, $length);
+    delete @$env{ grep {/\Apsgix?\./} keys %$env };
     return $env;
 }
 
@@ -40,48 +89,13 @@ sub _key {
     return $key;
 }
 
-# What CGI and PSGI have in common.
-sub request_environment {
-    my ($scope, $length) = @_;
-    my $query = $scope->{query_string} // '';
-    my $env = {
-        REQUEST_METHOD  => $scope->{method} // 'GET',
-        SCRIPT_NAME     => _bytes($scope->{root_path} // ''),
-        PATH_INFO       => _path_bytes($scope),
-        QUERY_STRING    => $query,
-        SERVER_PROTOCOL => 'HTTP/' . ($scope->{http_version} // '1.1'),
-    };
-    my $raw_path = $scope->{raw_path} // _escaped($env->{SCRIPT_NAME} . $env->{PATH_INFO});
-    $env->{REQUEST_URI} = length $query ? "$raw_path?$query" : $raw_path;
-    @$env{qw(SERVER_NAME SERVER_PORT)} = @{ $scope->{server} } if $scope->{server};
-    @$env{qw(REMOTE_ADDR REMOTE_PORT)} = @{ $scope->{client} } if $scope->{client};
-
-    for my $header (@{ $scope->{headers} || [] }) {
-        my $key = $KEY{ $header->[0] } // _key($header->[0]);
-        next unless length $key;    # transfer-encoding: undone already, it contradicts CONTENT_LENGTH (RFC 9112 6.3)
-        $env->{$key} = !defined $env->{$key} || $key eq 'CONTENT_LENGTH' ? $header->[1]
-            : $env->{$key} . ($key eq 'HTTP_COOKIE' ? '; ' : ', ') . $header->[1];
-    }
-    # A chunked body has no length in its headers, but applications read as much as this says.
-    $env->{CONTENT_LENGTH} = $length if $length && !defined $env->{CONTENT_LENGTH};
-    return $env;
-}
-
-sub _bytes {
-    my ($text) = @_;
-    utf8::encode($text) if $text =~ /[^\x00-\x7f]/;
-    return $text;
-}
-
 # Decoding made characters of the octets if they were UTF-8 (PATH-2) and left them alone otherwise (PATH-3). Which it was,
 # the path on the wire tells.
 sub _path_bytes {
-    my ($scope) = @_;
-    my $path = $scope->{path} // '/';
-    return $path if $path !~ /[^\x00-\x7f]/;
-    my $encoded = _bytes($path);
-    return $encoded unless defined $scope->{raw_path} && utf8::downgrade($path, 1);
-    (my $octets = $scope->{raw_path}) =~ s/%([0-9A-Fa-f]{2})/chr hex $1/ge;
+    my ($path, $raw_path) = @_;
+    utf8::encode(my $encoded = $path);
+    return $encoded unless defined $raw_path && utf8::downgrade($path, 1);
+    (my $octets = $raw_path) =~ s/%([0-9A-Fa-f]{2})/chr hex $1/ge;
     return substr($octets, -length $path) eq $path && $octets !~ /\Q$encoded\E\z/ ? $path : $encoded;
 }
 
@@ -122,6 +136,13 @@ The environment for a PSGI application: C<$input> is a seekable handle on the wh
 Paths are bytes. C<SERVER_NAME>, C<SERVER_PORT>, C<REMOTE_ADDR> and C<REMOTE_PORT> are there if the scope has C<server> and
 C<client>. Repeated headers are joined with C<, >, cookies with C<; >. C<CONTENT_LENGTH> is C<$length> when no header says it, as for
 chunked requests.
+
+C<psgi.multiprocess> is true under a server with workers or a pool, C<psgi.nonblocking> everywhere but in a pool process, C<psgi.streaming>
+always; C<psgi.multithread> and C<psgi.run_once> are false.
+
+=head2 is_pool_process
+
+Whether this is a process of the server's pool (C<--pool>).
 
 =head2 request_environment
 

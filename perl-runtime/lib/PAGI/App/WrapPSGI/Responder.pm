@@ -5,11 +5,12 @@ use warnings;
 
 use Future;
 use PAGI::App::WrapPSGI::Guard;
+use PAGI::App::WrapPSGI::Response ();
 use PAGI::App::WrapPSGI::Writer;
 
 sub new {
-    my ($class, $response) = @_;
-    return bless { response => $response, done => Future->new, responded => 0, running => 0, abandoned => undef }, $class;
+    my ($class, $send) = @_;
+    return bless { send => $send, done => Future->new, responded => 0, running => 0, abandoned => undef }, $class;
 }
 
 # Calls the application's coderef with the responder. The Future is done when the response is complete, which may be long after
@@ -37,13 +38,13 @@ sub _respond {
         unless ref $response eq 'ARRAY' && @$response >= 2 && ref $response->[1] eq 'ARRAY';
     if (defined $response->[2]) {
         die "A coderef cannot be the body of a delayed PSGI response: use the writer\n" if ref $response->[2] eq 'CODE';
-        $self->{response}->complete($response)->on_ready(sub { $self->_finish($_[0]) })->retain;
+        PAGI::App::WrapPSGI::Response::send_complete($self->{send}, $response)->on_ready(sub { $self->_finish($_[0]) })->retain;
         return;
     }
     my $writer = PAGI::App::WrapPSGI::Writer->new(
-        send     => sub { $self->{response}->send_event($_[0]) },
-        on_end   => sub { $self->_finish($_[0]) },
-        on_lost  => sub { $self->_when_returned($_[0]) },
+        send    => $self->{send},
+        on_end  => sub { $self->_finish($_[0]) },
+        on_lost => sub { $self->_when_returned($_[0]) },
     );
     $writer->_start(PAGI::App::WrapPSGI::Response::start_event(@$response[0, 1]));
     return $writer;
@@ -88,10 +89,9 @@ PAGI::App::WrapPSGI::Responder - delayed and streaming PSGI responses
     use warnings;
     use Future;
     use PAGI::App::WrapPSGI::Responder;
-    use PAGI::App::WrapPSGI::Response;
 
-    my $response = PAGI::App::WrapPSGI::Response->new(sub { Future->done });
-    PAGI::App::WrapPSGI::Responder->new($response)->run(sub {
+    my $send = sub { Future->done };
+    PAGI::App::WrapPSGI::Responder->new($send)->run(sub {
         my ($respond) = @_;
         my $writer = $respond->([200, ['Content-Type' => 'text/plain']]);
         $writer->write("chunk $_\n") for 1 .. 3;
@@ -100,9 +100,9 @@ PAGI::App::WrapPSGI::Responder - delayed and streaming PSGI responses
 
 =head1 METHODS
 
-=head2 new($response)
+=head2 new($send)
 
-Takes a L<PAGI::App::WrapPSGI::Response>.
+Takes the send coderef of the scope.
 
 =head2 run($code)
 

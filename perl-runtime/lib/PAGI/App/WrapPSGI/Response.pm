@@ -3,36 +3,34 @@ package PAGI::App::WrapPSGI::Response;
 use strict;
 use warnings;
 
+use Exporter qw(import);
 use Future;
 use Future::AsyncAwait;
 use PAGI::App::WrapPSGI::Body;
 use PAGI::App::WrapPSGI::Responder;
-use PAGI::Middleware::Support::Reply qw(in_turn);
 
-sub new {
-    my ($class, $send) = @_;
-    return bless { send => $send }, $class;
-}
+our @EXPORT_OK = qw(send_response send_complete start_event);
 
-sub send {
-    my ($self, $response) = @_;
-    return $self->complete($response) if ref $response eq 'ARRAY';
-    return PAGI::App::WrapPSGI::Responder->new($self)->run($response) if ref $response && ref $response ne 'HASH' && _is_code($response);
+sub send_response {
+    my ($send, $response) = @_;
+    goto &send_complete if ref $response eq 'ARRAY';
+    return PAGI::App::WrapPSGI::Responder->new($send)->run($response) if ref $response && ref $response ne 'HASH' && _is_code($response);
     return Future->fail('The PSGI application returned ' . (defined $response ? "'$response'" : 'undef')
         . ', an arrayref or a coderef was expected' . "\n");
 }
 
-sub complete {
-    my ($self, $response) = @_;
+sub send_complete {
+    my ($send, $response) = @_;
     my ($status, $headers, $body) = @$response;
     return Future->fail("A PSGI response needs a status, headers and a body\n")
         unless @$response == 3 && ref $headers eq 'ARRAY' && defined $body;
 
     my $start = start_event($status, $headers);
-    return in_turn($self->{send}, $start,
-        { type => 'http.response.body', body => join('', map { $_ // '' } @$body), more => 0 }) if ref $body eq 'ARRAY';
-    return in_turn($self->{send}, $start, { type => 'http.response.body', body => $body, more => 0 }) unless ref $body;
-    return $self->_stream($start, PAGI::App::WrapPSGI::Body->new($body));
+    return _stream($send, $start, PAGI::App::WrapPSGI::Body->new($body)) if ref $body && ref $body ne 'ARRAY';
+    my $bytes = !ref $body ? $body : @$body == 1 ? $body->[0] // '' : join '', map { $_ // '' } @$body;
+    my $end = { type => 'http.response.body', body => $bytes, more => 0 };
+    my $sent = $send->($start);
+    return $sent->is_done ? $send->($end) : $sent->then(sub { $send->($end) });
 }
 
 sub start_event {
@@ -45,8 +43,7 @@ sub start_event {
 }
 
 async sub _stream {
-    my ($self, $start, $body) = @_;
-    my $send = $self->{send};
+    my ($send, $start, $body) = @_;
     my $ok = eval {
         await $send->($start);
         if (my $whole = $body->event) {
@@ -67,8 +64,6 @@ async sub _stream {
     return;
 }
 
-sub send_event { return $_[0]{send}->($_[1]) }
-
 sub _is_code { return ref $_[0] eq 'CODE' || defined eval { \&{ $_[0] } } }
 
 1;
@@ -86,32 +81,24 @@ PAGI::App::WrapPSGI::Response - a PSGI response as events
     use strict;
     use warnings;
     use Future;
-    use PAGI::App::WrapPSGI::Response;
+    use PAGI::App::WrapPSGI::Response qw(send_response);
 
     my $send = sub { my ($event) = @_; print "$event->{type}\n"; return Future->done };
-    PAGI::App::WrapPSGI::Response->new($send)->send([200, ['Content-Type' => 'text/plain'], ['Hello']])->get;
+    send_response($send, [200, ['Content-Type' => 'text/plain'], ['Hello']])->get;
 
-=head1 METHODS
+=head1 FUNCTIONS
 
-=head2 new($send)
+C<$send> is the send coderef of the scope.
 
-Takes the send coderef of the scope.
-
-=head2 send($response)
+=head2 send_response($send, $response)
 
 Sends what a PSGI application returned, an arrayref or, for delayed and streaming responses, a coderef. The Future is done when the
 response is complete; it fails for other values and when the application does.
 
-=head2 complete([$status, \@headers, $body])
+=head2 send_complete($send, [$status, \@headers, $body])
 
 Sends a response that is all there. The body is an arrayref, a string, a coderef that returns chunks until undef, or an object
 that L<PAGI::App::WrapPSGI::Body> knows; objects are closed afterwards.
-
-=head2 send_event($event)
-
-Sends one event.
-
-=head1 FUNCTIONS
 
 =head2 start_event($status, \@headers)
 
