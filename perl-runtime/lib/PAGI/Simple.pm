@@ -53,7 +53,7 @@ sub new {
 
     if (exists $options{views}) {
         my $views = $options{views};
-        $self->views(!defined $views ? () : ref $views eq 'HASH' ? (delete $views->{directory}, $views) : $views);
+        $self->views(!defined $views ? () : ref $views eq 'HASH' ? (undef, $views) : $views);
     }
     $self->share(ref $options{share} ? @{ $options{share} } : $options{share}) if defined $options{share};
     $self->enable_session(%{ $options{session} }) if $options{session};

@@ -122,9 +122,9 @@ sub _specifier {
     my $scope = $args->{scope};
     if (defined $header) {
         my ($pair) = grep { lc $_->[0] eq lc $header } @{ $scope->{headers} || [] };
-        return $pair ? PAGI::Middleware::AccessLog::_safe($pair->[1]) : '-';
+        return _known($pair && $pair->[1]);
     }
-    my $method = PAGI::Middleware::AccessLog::_safe($scope->{method});
+    my $method = _known($scope->{method});
     my $path   = PAGI::Middleware::AccessLog::_safe(defined $scope->{path} ? $scope->{path} : '/');
     my $query  = defined $scope->{query_string} && length $scope->{query_string}
         ? '?' . PAGI::Middleware::AccessLog::_safe($scope->{query_string}) : '';
@@ -133,10 +133,10 @@ sub _specifier {
         : $letter eq 'Ts' ? sprintf '%.3fs', $args->{duration} || 0
         : $letter eq 'T'  ? int($args->{duration} || 0)
         : $letter eq 'D'  ? int(1_000_000 * ($args->{duration} || 0))
-        : $letter eq 'h' || $letter eq 'a' ? PAGI::Middleware::AccessLog::_safe($scope->{client} && $scope->{client}[0])
+        : $letter eq 'h' || $letter eq 'a' ? _known($scope->{client} && $scope->{client}[0])
         : $letter eq 't'  ? '[' . PAGI::Middleware::AccessLog::_timestamp() . ']'
         : $letter eq 'r'  ? "$method $path$query $protocol"
-        : $letter eq 's'  ? $args->{status}
+        : $letter eq 's'  ? _known($args->{status})
         : $letter eq 'b'  ? ($args->{size} || '-')
         : $letter eq 'B'  ? $args->{size} || 0
         : $letter eq 'm'  ? $method
@@ -145,6 +145,12 @@ sub _specifier {
         : $letter eq 'H'  ? $protocol
         : $letter eq 'P'  ? $$
         :                   '-';
+}
+
+# A client on a Unix socket has no address, for one.
+sub _known {
+    my ($text) = @_;
+    return defined $text ? PAGI::Middleware::AccessLog::_safe($text) : '-';
 }
 
 1;

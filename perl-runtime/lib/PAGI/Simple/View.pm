@@ -16,7 +16,7 @@ use Template::Parser;
 
 our @CARP_NOT = qw(PAGI::Simple PAGI::Simple::Context PAGI::Simple::Context::Response PAGI::Simple::View::RenderContext);
 
-my %DEFAULT = (extension => '.html.tt', auto_escape => 1, cache => 1, development => 0, helpers => {}, roles => [], prepend => '');
+my %DEFAULT = (extension => '.html.tt', auto_escape => 1, cache => 1, development => 0, helpers => {}, roles => [], prepend => '', preamble => '');
 
 sub new {
     my ($class, %options) = @_;
@@ -150,7 +150,7 @@ sub document {
 
 sub _compile {
     my ($self, $text, $name, $path) = @_;
-    my $parsed = $self->{parser}->parse("$self->{prepend}$text", { name => $name });
+    my $parsed = $self->{parser}->parse("$self->{preamble}$self->{prepend}$text", { name => $name });
     my $template = $parsed && Template::Document->new({ %$parsed, METADATA => { %{ $parsed->{METADATA} || {} }, name => $name } });
     return { name => $name, template => $template } if $template;
     my $reason = $self->{parser}->error || Template::Document->error;
@@ -301,9 +301,13 @@ Hashref of coderefs, called with the arguments of the template (named ones as a 
 
 Arrayref of packages; their subs C<helper_NAME> become helpers, called with the view, the render context and the arguments.
 
+=item preamble
+
+Template text put before everything else in each template: the C<BLOCK> and C<MACRO> definitions that all of them use.
+
 =item prepend
 
-Template text put at the start of each template.
+Template text put at the start of each template, after the preamble.
 
 =back
 
