@@ -58,7 +58,10 @@ class Contender:
         return wanted
 
 
+@dataclass(frozen=True)
 class Ours(Contender):
+    how: tuple = ()  # further options
+
     def missing(self):
         if not os.access(self.program, os.X_OK):
             return f"{self.name}: {self.program} is not an executable file"
@@ -71,7 +74,7 @@ class Ours(Contender):
             how = ["--ssl-cert", certificate, "--ssl-key", key, "--h2-max-requests", "0"]
         return [
             self.program, "--workers", str(workers), "--no-access-log", "--max-connections", CONNECTIONS,
-            "--port", str(port), *how, application,
+            "--port", str(port), *self.how, *how, application,
         ]
 
 
@@ -208,7 +211,11 @@ PEERS = {
 
 
 def ours(program):
-    """Ours, and ours with the same work written against the protocol, where a scenario asks for it."""
+    """Ours; and where a scenario asks for it, ours with the same work written against the protocol, or in a pool process."""
     path = os.path.abspath(program)
     every = (HTTP1, H2C, H2)
-    return [Ours("ours", ".pl", path, speaks=every), Ours("ours-bare", ".bare.pl", path, speaks=every)]
+    return [
+        Ours("ours", ".pl", path, speaks=every),
+        Ours("ours-bare", ".bare.pl", path, speaks=every),
+        Ours("ours-pool", ".pool.psgi", path, how=("--pool", "1")),
+    ]

@@ -46,6 +46,7 @@ SCENARIOS = {
             "toolkit-router", "a routed request with JSON in and out, by the toolkit's classes",
             "toolkit-router", ORDER,
         ),
+        Comparison("psgi", "hello as a PSGI application", "psgi", HELLO),
         Comparison("middleware", "2 KiB of HTML through ten middleware", "middleware", PAGE),
         Comparison("simple-hello", "hello as a PAGI::Simple route", "simple-hello", HELLO),
         Comparison("simple-json", "JSON in and out of a PAGI::Simple route", "simple-json", ORDER),

@@ -8,7 +8,7 @@ use Future;
 use Future::AsyncAwait;
 use PAGI::App::Support::Answer qw(unsupported);
 use PAGI::App::Support::Spool;
-use PAGI::App::WrapPSGI::Environment qw(environment is_pool_process);
+use PAGI::App::WrapPSGI::Environment qw(environment pool_size);
 use PAGI::App::WrapPSGI::Response qw(send_response);
 
 sub new {
@@ -24,19 +24,22 @@ sub to_app {
     return sub {
         my ($scope, $receive, $send) = @_;
         return unsupported($scope) if ($scope->{type} // '') ne 'http';
-        if (my $answered = $pool && _hand_over($scope)) {
+        my $pool_size = pool_size();
+        if ($pool && $pool_size && (my $answered = _hand_over($scope))) {
             return $answered;
         }
+        # A process of the pool may block, and can be replaced.
+        my $kill = $harakiri // (defined $pool_size && !$pool_size ? \&_replace_process : undef);
         # Most requests come with all of their body in the first event.
         my $received = $receive->();
         my $event = $received->is_done ? $received->get : undef;
-        return _call($scope, $send, \($event->{body} // ''), $psgi_app, $harakiri)
+        return _call($scope, $send, \($event->{body} // ''), $psgi_app, $kill, $pool_size)
             if $event && $event->{type} eq 'http.request' && !$event->{more};
-        return _spooled($scope, $receive, $received, $send, $psgi_app, $harakiri);
+        return _spooled($scope, $receive, $received, $send, $psgi_app, $kill, $pool_size);
     };
 }
 
-# A Future for the end of the answer when the server has a pool and this is not a process of it.
+# A Future for the end of the answer, when the server takes the request for its pool.
 sub _hand_over {
     my ($scope) = @_;
     my $connection = $scope->{'pagi.connection'} or return;
@@ -44,30 +47,33 @@ sub _hand_over {
 }
 
 async sub _spooled {
-    my ($scope, $receive, $received, $send, $psgi_app, $harakiri) = @_;
+    my ($scope, $receive, $received, $send, @rest) = @_;
     my $spool = PAGI::App::Support::Spool->new;
     await $spool->fill($receive, $received) or return;
-    return await _call($scope, $send, $spool, $psgi_app, $harakiri);
+    return await _call($scope, $send, $spool, @rest);
 }
 
 # $body: a spool, or a reference to the bytes
 sub _call {
-    my ($scope, $send, $body, $psgi_app, $harakiri) = @_;
-    my ($input, $length);
-    if (ref $body eq 'SCALAR') {
-        open $input, '<', $body or return Future->fail("Cannot open a handle in memory: $!\n");
-        $length = length $$body;
-    }
-    else {
-        ($input, $length) = ($body->handle, $body->length);
-    }
-    $harakiri //= \&_replace_process if is_pool_process();
-    my $env = environment($scope, $input, $length, $harakiri ? ('psgix.harakiri' => 1) : ());
+    my ($scope, $send, $body, $psgi_app, $harakiri, $pool_size) = @_;
+    my ($input, $length) = ref $body ne 'SCALAR' ? ($body->handle, $body->length) : length $$body ? (_in_memory($body), length $$body) : (_empty(), 0);
+    my $env = environment($scope, $input, $length,
+        $harakiri ? ('psgix.harakiri' => 1) : (), defined $pool_size && !$pool_size ? ('psgi.nonblocking' => 0) : ());
     my $sent = eval { send_response($send, $psgi_app->($env)) } || Future->fail($@);
     return $sent if $sent->is_done && !$env->{'psgix.harakiri.commit'} && !@{ $env->{'psgix.cleanup.handlers'} || [] };
     # No Future of its own for what comes after: the clean-up is the first to hear of the end.
     return $sent->on_ready(sub { _clean_up($env, $harakiri) });
 }
+
+sub _in_memory {
+    my ($bytes) = @_;
+    open my $handle, '<', $bytes or die "Cannot open a handle in memory: $!\n";
+    return $handle;
+}
+
+# Requests without a body share a handle, until one of them closes it.
+my $empty;
+sub _empty { return $empty && tell($empty) == 0 ? $empty : ($empty = _in_memory(\'')) }
 
 # A pool process that is asked to stop finishes what it has begun and is replaced.
 sub _replace_process { kill TERM => $$; return }

@@ -6,15 +6,14 @@ use warnings;
 use Exporter qw(import);
 use IO::Handle ();
 
-our @EXPORT_OK = qw(environment is_pool_process request_environment);
+our @EXPORT_OK = qw(environment pool_size request_environment);
 
 # A server of several processes keeps what they share in one of them, and says where.
 my $IS_ONE_OF_MANY = defined &PAGI::Native::pool_size && ($ENV{PAGI_SHARED_STORE} // '') =~ /\Aunix:/ ? 1 : 0;
 
-# Of the pool, where blocking harms nobody. The process that the application is loaded in becomes processes of both kinds.
-*is_pool_process = defined &PAGI::Native::pool_size
-    ? sub { my $size = PAGI::Native::pool_size(); return defined $size && !$size }
-    : sub { return 0 };
+# Processes of the pool: their number, 0 in one of them, undef where there is no pool. The process that the application is loaded
+# in becomes processes of all kinds.
+*pool_size = defined &PAGI::Native::pool_size ? \&PAGI::Native::pool_size : sub { return undef };
 
 my $ERRORS = \*STDERR;
 my $LOGGER = sub { $ERRORS->print("[$_[0]{level}] $_[0]{message}\n") };
@@ -47,7 +46,7 @@ sub environment {
         'psgi.multithread'       => 0,
         'psgi.multiprocess'      => $IS_ONE_OF_MANY,
         'psgi.run_once'          => 0,
-        'psgi.nonblocking'       => is_pool_process() ? 0 : 1,
+        'psgi.nonblocking'       => 1,
         'psgi.streaming'         => 1,
         'psgix.input.buffered'   => 1,
         'psgix.cleanup'          => 1,
@@ -58,13 +57,12 @@ sub environment {
         %more,
     };
     for my $header (@{ $scope->{headers} || [] }) {
-        my ($name, $value) = @$header;
-        my $key = $KEY{$name} // _key($name);
+        my $key = $KEY{ $header->[0] } // _key($header->[0]);
         if (!exists $env->{$key}) {
-            $env->{$key} = $value if length $key;    # transfer-encoding: undone already, it contradicts CONTENT_LENGTH (RFC 9112 6.3)
+            $env->{$key} = $header->[1] if length $key;    # transfer-encoding: undone already, it contradicts CONTENT_LENGTH (RFC 9112 6.3)
         }
         else {
-            $env->{$key} = $key eq 'CONTENT_LENGTH' ? $value : $env->{$key} . ($key eq 'HTTP_COOKIE' ? '; ' : ', ') . $value;
+            $env->{$key} = $key eq 'CONTENT_LENGTH' ? $header->[1] : $env->{$key} . ($key eq 'HTTP_COOKIE' ? '; ' : ', ') . $header->[1];
         }
     }
     # A chunked body has no length in its headers, but applications read as much as this says.
@@ -137,12 +135,12 @@ Paths are bytes. C<SERVER_NAME>, C<SERVER_PORT>, C<REMOTE_ADDR> and C<REMOTE_POR
 C<client>. Repeated headers are joined with C<, >, cookies with C<; >. C<CONTENT_LENGTH> is C<$length> when no header says it, as for
 chunked requests.
 
-C<psgi.multiprocess> is true under a server with workers or a pool, C<psgi.nonblocking> everywhere but in a pool process, C<psgi.streaming>
-always; C<psgi.multithread> and C<psgi.run_once> are false.
+C<psgi.multiprocess> is true under a server with workers or a pool, C<psgi.nonblocking> and C<psgi.streaming> always; C<psgi.multithread>,
+C<psgi.run_once> and C<psgix.harakiri> are false.
 
-=head2 is_pool_process
+=head2 pool_size
 
-Whether this is a process of the server's pool (C<--pool>).
+How many processes the server's pool (C<--pool>) has: 0 in one of them, undef where there is none.
 
 =head2 request_environment
 
