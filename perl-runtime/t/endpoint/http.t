@@ -66,6 +66,15 @@ subtest instances => sub {
     is client($endpoint)->get('/')->json->{count}, 42, 'an endpoint is an application component';
 };
 
+subtest 'dispatch by hand' => sub {
+    my @sent;
+    my $ctx = PAGI::Context->new({ type => 'http', method => 'PUT', path => '/', headers => [] }, sub { }, sub { push @sent, $_[0]; Future->done });
+    my $future = t::Messages->new->dispatch($ctx);
+    isa_ok $future, 'Future';
+    $future->get;
+    is [ map { $_->{status} // $_->{body} } @sent ], [ 200, 'plain sub' ], 'sends through the context';
+};
+
 subtest 'unknown verbs' => sub {
     my $client = client(t::Messages->to_app);
     my $allow = 'DELETE, GET, HEAD, OPTIONS, POST, PUT';

@@ -3,6 +3,7 @@ use warnings;
 use Test2::V0;
 use Future;
 use Future::AsyncAwait;
+use PAGI::App::Router;
 use PAGI::Test::Client;
 
 our @log;
@@ -27,6 +28,8 @@ our @log;
         $r->sse('/events/:topic' => 'events');
         $r->sse('/sse-code' => async sub { my ($ctx) = @_; await $ctx->send(ref $ctx) });
         $r->mount('/sub' => 't::Sub');
+        $r->mount('/named' => PAGI::App::Router->new->get('/x/:n' => sub { })->name('x'))->as('named');
+        $self->{namespaced} = $r->uri_for('named.x', { n => 1 });
         $self->{uri}   = $r->uri_for('user', { id => 7 }, { page => 2 });
         $self->{names} = [ sort keys %{ $r->named_routes } ];
     }
@@ -89,7 +92,8 @@ subtest class => sub {
     my $app = $router->to_app;
     client($app)->get('/') for 1, 2;
     is \@log, ['routes for t::App'], 'routes runs once';
-    is [ $router->{uri}, $router->{names} ], [ '/users/7?page=2', [ 'home', 'user' ] ], 'uri_for and named_routes';
+    is [ $router->{uri}, $router->{names} ], [ '/users/7?page=2', [ 'home', 'named.x', 'user' ] ], 'uri_for and named_routes';
+    is $router->{namespaced}, '/named/x/1', 'as';
     ok lives { class_with(sub { })->to_app }, 'a router without routes';
     ok lives { PAGI::Endpoint::Router->to_app }, 'the base class too';
 };

@@ -143,6 +143,8 @@ subtest 'router' => sub {
     is $route->name, 'x', 'its name';
     is [ $route->matches('get', '/x/a'), $route->matches('post', '/x/a'), $route->matches_path('/x/a') ],
         [ { id => 'a' }, undef, { id => 'a' } ], 'a route matches by itself';
+    ref_is $router->register_name('by hand', $route)->find_by_name('by hand'), $route, 'register_name';
+    like dies { $router->register_name('by hand', $router->add(get => '/z', sub { })) }, qr/The route name 'by hand' is taken/, 'once';
     $router->add('*', '/x/static', sub { });
     is $router->match(GET => '/x/static')->{route}->path, '/x/:id', 'order decides, also for static paths';
     is $router->match(PUT => '/x/static')->{route}->path, '/x/static', 'any method';

@@ -31,4 +31,13 @@ package SimpleTest::ModelName { sub param_key { 'model' } }
 is params({ 'model.x' => 1 })->namespace_for('SimpleTest::Model')->to_hash, { x => 1 }, 'namespace_for';
 like dies { params({})->namespace_for('SimpleTest::Nothing') }, qr/SimpleTest::Nothing does not provide model_name/, 'of a class without';
 
+my $object = PAGI::Simple::StructuredParams->new(params => { a => 1 }, source_type => 'query', context => 'c');
+is [ $object->source_type, $object->{context} ], [ 'query', 'c' ], 'where the values come from';
+require Hash::MultiValue;
+is(PAGI::Simple::StructuredParams->new(multi_value => Hash::MultiValue->new(a => 1, a => 2, 'b[]' => 3))->permitted('a', +{ b => [] })->to_hash, { a => 2, b => [3] }, 'of a Hash::MultiValue');
+is(PAGI::Simple::StructuredParams->new(params => { a => 1 })->namespace('p')->permitted('a')->skip('x')->to_hash, {}, 'every method chains');
+is params({ 'p.l[0].n' => 1, 'p.l[0].gone' => 1, 'p.l[1].n' => 2 })->namespace('p')->permitted(+{ l => [ 'n', 'gone' ] })->skip('gone')->required('l')->to_hash, { l => [ { n => 2 } ] },
+    'namespace, permit, skip, require: in that order';
+like dies { params({ 'l[0].n' => 1, 'l[0].gone' => 1, 'x' => 1 })->skip('gone')->required('x', 'y')->to_hash }, qr/Missing required parameters: y/, 'what is required is looked for at the end';
+
 done_testing;

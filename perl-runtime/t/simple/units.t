@@ -48,6 +48,7 @@ subtest 'cookies' => sub {
     is PAGI::Simple::CookieUtil::parse_cookie_header(undef), {}, 'none';
     is PAGI::Simple::CookieUtil::parse_cookie_header(' a = 1 ; b="x y";c=%26;=no;a=2;flag'), { a => 1, b => 'x y', c => '&' }, 'parsed';
     is PAGI::Simple::CookieUtil::format_set_cookie(a => 1, expires => 0, max_age => 0), 'a=1; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0', 'expiry';
+    is PAGI::Simple::CookieUtil::format_removal_cookie('a', path => '/p', domain => 'example.org'), 'a=; Path=/p; Domain=example.org; Expires=Thu, 01 Jan 1970 00:00:00 GMT', 'removal';
     like dies { PAGI::Simple::CookieUtil::format_set_cookie(a => 1, path => '/;x') }, qr/'path' must not contain/, 'injection';
     like dies { PAGI::Simple::CookieUtil::format_set_cookie(a => 1, expires => '+1h') }, qr/epoch seconds/, 'relative expiry';
     like dies { PAGI::Simple::CookieUtil::format_set_cookie(a => 1, http_only => 1) }, qr/Unknown cookie options: http_only/, 'an unknown option';
@@ -58,6 +59,9 @@ subtest 'negotiation' => sub {
     is [ $n->parse_accept('a/b;q=0.1, c/d') ], [ [ 'c/d', 1 ], [ 'a/b', 0.1 ] ], 'parse_accept';
     is $n->best_match([ 'json', 'html' ], 'text/html, application/json;q=0.9'), 'html', "the caller's spelling";
     is $n->best_match(['json'], 'application/json;q=0'), undef, 'q=0 never matches';
+    is [ $n->accepts_type('application/json', 'json'), $n->accepts_type('application/json', 'html') ], [ 1, 0 ], 'accepts_type';
+    is [ sort keys %{ $n->get_shortcuts } ], [qw(atom css form gif html jpeg jpg js json pdf png rss svg text txt xml zip)], 'all short names';
+    is $n->normalize_type('other'), 'application/other', 'another word';
     is [ $n->quality_for_type('text/*;q=0.3', 'html'), $n->quality_for_type('text/html', 'json') ], [ 0.3, 0 ], 'quality_for_type';
     is [ $n->type_matches('text/html', 'text/*'), $n->normalize_type('pdf'), $n->get_shortcuts->{json} ], [ 1, 'application/pdf', 'application/json' ], 'the rest';
 };
