@@ -76,6 +76,9 @@ sub _run_file {
     my ($file) = @_;
     local $0 = $file;
     local @ARGV = ($file);
+    # A Mojolicious script then returns its application from `app->start`, as it does for hypnotoad.
+    local $ENV{MOJO_APP_LOADER} = 1;
+    local $ENV{MOJO_MODE} = $ENV{MOJO_MODE} || $ENV{PLACK_ENV} || $ENV{PAGI_ENV};
     FindBin::again() if $INC{'FindBin.pm'} && FindBin->can('again');
     my ($app, $error, $problem);
     {
@@ -121,6 +124,10 @@ sub _code_of {
     my ($app, $message, $package) = @_;
     # RUN-3: a code reference is used directly, even a blessed one with a to_app method.
     return $app if _is_code($app);
+    if (Scalar::Util::blessed($app) && $app->isa('Mojolicious')) {
+        require PAGI::App::Mojolicious;
+        $app = PAGI::App::Mojolicious->new(app => $app);
+    }
     return _provided($app, 'The application object') if Scalar::Util::blessed($app) && $app->can('to_app');
     # A file that only declares `async sub app {...}`, as the public introduction to PAGI prints its examples.
     no strict 'refs';
@@ -164,23 +171,15 @@ sub _psgi {
     my ($psgi, $option) = @_;
     require PAGI::App::WrapPSGI;
     my $wrapped = PAGI::App::WrapPSGI->new(psgi_app => $psgi)->to_app;
-    my $app = sub { goto &{$_[0]{type} eq 'sse' ? _plain($wrapped) : $wrapped} };
+    my $app = sub {
+        my ($scope) = @_;
+        return &$wrapped if $scope->{type} ne 'sse';
+        require PAGI::App::Support::Plain;
+        return $wrapped->(PAGI::App::Support::Plain::plain_http(@_));
+    };
     print STDERR "$option->{source} is a PSGI application: without --pool it blocks its worker while it computes\n"
         unless $option->{quiet} || $option->{pool};
     return $option->{pool} ? bless sub { goto &$app }, 'PAGI::Blocking' : $app;
-}
-
-# PSGI knows no event streams: what a browser asks for as one is an ordinary request, which may well be answered with one.
-sub _plain {
-    my ($app) = @_;
-    return sub {
-        my ($scope, $receive, $send) = @_;
-        return $app->(
-            { %$scope, type => 'http' },
-            sub { $receive->()->transform(done => sub { +{ %{$_[0]}, type => $_[0]{type} =~ s/\Asse\./http./r } }) },
-            sub { $send->({ %{$_[0]}, type => "sse.$_[0]{type}" }) },
-        );
-    };
 }
 
 # Development mode checks the application's events with Lint when the toolkit has it.
@@ -229,6 +228,9 @@ constructor). Returns a code reference, or dies with the text to show.
 A name with C<::> is a module; one with C</> or ending in C<.pl> or C<.psgi> is a file; anything else is a file if there
 is one, and a module otherwise. A file's last value is the application: a code reference, or an object with C<to_app>. If
 it is neither and the file has declared C<sub app>, that is the application.
+
+A file C<*.psgi> that mentions neither C<async sub> nor C<PAGI::> is taken for what its name says (L<PAGI::App::WrapPSGI>), and the
+application object of a Mojolicious script, which C<app-E<gt>start> returns here, for itself (L<PAGI::App::Mojolicious>).
 
 =head2 describe
 
