@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use crate::access_log::Record;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Opened};
 use crate::refusal::Refusal;
 use crate::scope::Peer;
 use crate::stats::Stats;
@@ -17,6 +17,11 @@ pub(crate) fn finished(exchange: &Exchange, refused: bool) {
     Stats::add(&stats.requests, 1);
     if let Some(status) = outcome.status {
         stats.count_status(status);
+    }
+    match outcome.opened {
+        None => stats.durations.observe(outcome.duration),
+        Some(Opened::WebSocket) => Stats::sub(&stats.websockets, 1),
+        Some(Opened::EventStream) => Stats::sub(&stats.event_streams, 1),
     }
     if refused {
         Stats::add(&stats.refused, 1);

@@ -26,6 +26,7 @@ pub mod event;
 pub mod exchange;
 mod framing;
 pub mod header;
+pub mod histogram;
 pub mod http1;
 pub mod http2;
 pub mod inbox;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -13,6 +14,7 @@ use tokio::io::AsyncWrite;
 use tokio::task::JoinHandle;
 
 use crate::event::FileRange;
+use crate::worker::Worker;
 
 /// How much of a file is held in memory at a time.
 const FILE_BLOCK: usize = 128 * 1024;
@@ -30,6 +32,14 @@ pub struct Outbound {
     later: VecDeque<Segment>,
     /// Bytes in `later`'s memory segments.
     later_bytes: usize,
+    /// Whose totals have what is buffered here, and how much they have of it.
+    counted: Option<(Rc<Worker>, usize)>,
+}
+
+impl Drop for Outbound {
+    fn drop(&mut self) {
+        self.clear();
+    }
 }
 
 enum Segment {
@@ -45,6 +55,24 @@ struct FileReader {
 }
 
 impl Outbound {
+    /// A queue whose buffered bytes are in the totals of a worker.
+    #[must_use]
+    pub(crate) fn counted(worker: Rc<Worker>) -> Self {
+        let mut out = Self::default();
+        out.counted = Some((worker, 0));
+        out
+    }
+
+    /// Brings the totals up to date.
+    fn count(&mut self) {
+        let buffered = self.buffered();
+        if let Some((worker, known)) = &mut self.counted {
+            let total = &worker.stats.buffered;
+            total.set(total.get().wrapping_sub(*known as u64).wrapping_add(buffered as u64));
+            *known = buffered;
+        }
+    }
+
     /// Bytes held in memory and not yet taken by the socket.
     #[must_use]
     pub fn buffered(&self) -> usize {
@@ -59,6 +87,11 @@ impl Outbound {
 
     /// Appends bytes through a writer function, so that encoders write in place.
     pub fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.append_uncounted(write);
+        self.count();
+    }
+
+    fn append_uncounted(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         if self.later.is_empty() {
             if self.written == self.front.len() {
                 self.front.clear();
@@ -95,12 +128,28 @@ impl Outbound {
 
     /// Throws everything away.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        self.front = Vec::new();
+        self.written = 0;
+        self.unflushed = 0;
+        self.later = VecDeque::new();
+        self.later_bytes = 0;
+        self.count();
     }
 
     /// Writes as much as the stream takes. Ready when all is written, or with the stream's or the file's error. `count`
     /// is told of every write.
     pub fn poll_write<W: AsyncWrite + Unpin>(
+        &mut self,
+        stream: &mut W,
+        cx: &mut Context<'_>,
+        count: impl FnMut(usize),
+    ) -> Poll<io::Result<()>> {
+        let poll = self.poll_write_uncounted(stream, cx, count);
+        self.count();
+        poll
+    }
+
+    fn poll_write_uncounted<W: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut W,
         cx: &mut Context<'_>,
@@ -135,6 +184,7 @@ impl Outbound {
             if !ready!(self.poll_next_segment(cx))? {
                 return Poll::Ready(Ok(0));
             }
+            self.count();
         }
         Poll::Ready(Ok(self.front.len() - self.written))
     }
@@ -142,11 +192,14 @@ impl Outbound {
     /// Takes bytes that are ready, at most so many. All of them are taken without a copy.
     pub fn take(&mut self, most: usize) -> Bytes {
         if self.written == 0 && self.front.len() <= most {
-            return Bytes::from(std::mem::take(&mut self.front));
+            let taken = Bytes::from(std::mem::take(&mut self.front));
+            self.count();
+            return taken;
         }
         let end = self.front.len().min(self.written + most);
         let taken = Bytes::copy_from_slice(&self.front[self.written..end]);
         self.written = end;
+        self.count();
         taken
     }
 
@@ -231,6 +284,31 @@ mod tests {
         assert_eq!(out.buffered(), 9);
         out.clear();
         assert!(out.is_empty());
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn what_is_buffered_is_in_the_totals_until_it_is_not() {
+        let worker = Rc::new(Worker::new(crate::config::Config::default(), None));
+        let total = || worker.stats.buffered.get();
+        let mut out = Outbound::counted(Rc::clone(&worker));
+        let mut other = Outbound::counted(Rc::clone(&worker));
+        other.append(|bytes| bytes.extend_from_slice(&[7; 1000]));
+        out.append(|bytes| bytes.extend_from_slice(b"hello"));
+        let file = std::fs::File::open("/proc/self/exe").unwrap();
+        out.push_file(FileRange { file, offset: 0, length: 100 });
+        out.append(|bytes| bytes.extend_from_slice(b"tail"));
+        assert_eq!(total(), 1009);
+        let mut sink = Vec::new();
+        std::future::poll_fn(|cx| out.poll_write(&mut sink, cx, |_| ())).await.unwrap();
+        assert_eq!((sink.len(), total()), (109, 1000));
+        let ready = std::future::poll_fn(|cx| other.poll_ready(cx)).await.unwrap();
+        other.take(ready - 10);
+        assert_eq!(total(), 10);
+        out.append(|bytes| bytes.extend_from_slice(b"more"));
+        out.clear();
+        assert_eq!(total(), 10);
+        drop(other);
+        assert_eq!(total(), 0);
     }
 
     #[tokio::test(flavor = "current_thread")]

@@ -3,6 +3,8 @@
 
 use std::cell::Cell;
 
+use crate::histogram::Histogram;
+
 /// Totals since the worker started, and current levels.
 #[derive(Debug, Default)]
 pub struct Stats {
@@ -20,6 +22,17 @@ pub struct Stats {
     pub bytes_out: Cell<u64>,
     /// Responses by first digit of the status: index 0 holds 1xx, index 4 holds 5xx.
     pub status: [Cell<u64>; 5],
+    /// How long plain requests took, from the complete head to the end of the response. A request that was refused before
+    /// it was understood has no duration, and the life of a WebSocket or event stream is none.
+    pub durations: Histogram,
+    /// Connections open now that speak HTTP/2.
+    pub http2_open: Cell<u64>,
+    /// WebSockets open now, over either version of HTTP.
+    pub websockets: Cell<u64>,
+    /// Event streams open now, over either version of HTTP.
+    pub event_streams: Cell<u64>,
+    /// Bytes of responses that are held in memory because their clients have not taken them.
+    pub buffered: Cell<u64>,
     /// Turns of the event loop in which application code ran or could run.
     pub loop_lag_turns: Cell<u64>,
     /// Microseconds that turns held the loop, in all: while one does, nothing else of this worker runs.
@@ -66,5 +79,39 @@ impl Stats {
         if let Some(cell) = self.status.get(usize::from(status / 100).wrapping_sub(1)) {
             Self::add(cell, 1);
         }
+    }
+}
+
+/// Raises a level for as long as it lives.
+#[must_use]
+pub(crate) struct Raised<'s>(&'s Cell<u64>);
+
+impl<'s> Raised<'s> {
+    /// Adds one.
+    pub(crate) fn by_one(level: &'s Cell<u64>) -> Self {
+        Stats::add(level, 1);
+        Self(level)
+    }
+}
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        Stats::sub(self.0, 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_raised_level_falls_again() {
+        let stats = Stats::default();
+        let one = Raised::by_one(&stats.http2_open);
+        let other = Raised::by_one(&stats.http2_open);
+        drop(one);
+        assert_eq!(stats.http2_open.get(), 1);
+        drop(other);
+        assert_eq!(stats.http2_open.get(), 0);
     }
 }

@@ -11,6 +11,7 @@
 
 pub mod address;
 pub mod admin;
+pub mod backlog;
 pub mod backoff;
 pub mod banner;
 pub mod bundle;

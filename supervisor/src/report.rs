@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use crate::control::status::{Status, Totals, WorkerState, WorkerStatus};
+use crate::control::status::{MoldStatus, QueueStatus, Status, Totals, WorkerState, WorkerStatus};
 use crate::roster::{Roster, Stage, Stop, Worker};
 use crate::scoreboard::{Scoreboard, State};
-use crate::staff;
+use crate::{memory, staff};
 
 /// What is not in the books.
 pub struct About {
@@ -20,7 +20,13 @@ pub struct About {
 impl About {
     /// Puts the status together.
     #[must_use]
-    pub fn report(&self, roster: &Roster, scoreboard: &Scoreboard) -> Status {
+    pub fn report(
+        &self,
+        roster: &Roster,
+        scoreboard: &Scoreboard,
+        molds: Vec<MoldStatus>,
+        queues: Vec<QueueStatus>,
+    ) -> Status {
         let mut totals = self.gone;
         let report = |worker: &Worker| {
             let reading = scoreboard.slot(worker.slot)?.read();
@@ -42,6 +48,9 @@ impl About {
             totals,
             reloading: roster.reload.as_ref().map(|reload| reload.generation),
             restarts: roster.restarts.iter().map(|(cause, &count)| (cause.name().to_owned(), count)).collect(),
+            memory_bytes: memory::own(),
+            molds,
+            queues,
             stopping: roster.stop != Stop::No,
             listening: self.listening.clone(),
             workers,

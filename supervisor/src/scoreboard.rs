@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::time::{ClockId, clock_gettime};
 use pagi_server_core::Stats;
+use pagi_server_core::histogram::CLASSES;
 use serde::{Deserialize, Serialize};
 
 use crate::process::shared;
 
-/// Words per slot: a multiple of two cache lines, so that workers do not slow each other down.
-const SLOT_WORDS: usize = 32;
+/// Words per slot: a multiple of two cache lines (of eight words), so that workers do not slow each other down.
+const SLOT_WORDS: usize = 64;
 
 /// Where a field stands within a slot.
 #[derive(Clone, Copy)]
@@ -39,9 +40,24 @@ enum Field {
     TlsHandshakes,
     TlsResumed,
     TlsFailed,
+    Http2Open,
+    WebSockets,
+    EventStreams,
+    Buffered,
+    LoopTurns,
+    LoopBusy,
+    LoopMax,
+    LoopRecent,
+    SlowCalls,
+    LongestCall,
+    Deepest,
+    DurationSum,
     /// Five words: 1xx to 5xx.
     Status,
 }
+
+/// Where the classes of durations begin, behind the classes of status.
+const DURATIONS: usize = Field::Status as usize + 5;
 
 /// What a worker is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,6 +190,21 @@ impl Slot {
         for (word, count) in self.words[Field::Status as usize..].iter().zip(&stats.status) {
             word.store(count.get(), Ordering::Relaxed);
         }
+        self.set(Field::Http2Open, stats.http2_open.get());
+        self.set(Field::WebSockets, stats.websockets.get());
+        self.set(Field::EventStreams, stats.event_streams.get());
+        self.set(Field::Buffered, stats.buffered.get());
+        self.set(Field::LoopTurns, stats.loop_lag_turns.get());
+        self.set(Field::LoopBusy, stats.loop_lag_total_us.get());
+        self.set(Field::LoopMax, stats.loop_lag_max_us.get());
+        self.set(Field::LoopRecent, stats.loop_lag_recent_us.get());
+        self.set(Field::SlowCalls, stats.loop_lag_slow_calls.get());
+        self.set(Field::LongestCall, stats.loop_lag_longest_call_us.get());
+        self.set(Field::Deepest, stats.loop_lag_deepest.get());
+        self.set(Field::DurationSum, stats.durations.sum_us.get());
+        for (word, count) in self.words[DURATIONS..].iter().zip(&stats.durations.counts) {
+            word.store(count.get(), Ordering::Relaxed);
+        }
         self.beat();
     }
 
@@ -212,6 +243,11 @@ impl Slot {
         for (count, word) in status.iter_mut().zip(&self.words[Field::Status as usize..]) {
             *count = word.load(Ordering::Relaxed);
         }
+        let mut durations = Durations { sum_us: self.get(Field::DurationSum), ..Durations::default() };
+        for (count, word) in durations.counts.iter_mut().zip(&self.words[DURATIONS..]) {
+            *count = word.load(Ordering::Relaxed);
+        }
+        let (connections, http2) = (self.get(Field::Connections), self.get(Field::Http2Open));
         Reading {
             worker_num: narrow(self.get(Field::WorkerNum)),
             pid: narrow(self.get(Field::Pid)),
@@ -221,7 +257,7 @@ impl Slot {
             heartbeat_age_ms: self.heartbeat_age_ms(),
             requests: self.get(Field::Requests),
             accepted: self.get(Field::Accepted),
-            connections: self.get(Field::Connections),
+            connections,
             active: self.get(Field::Active),
             bytes_in: self.get(Field::BytesIn),
             bytes_out: self.get(Field::BytesOut),
@@ -233,6 +269,25 @@ impl Slot {
             tls_resumed: self.get(Field::TlsResumed),
             tls_failed: self.get(Field::TlsFailed),
             status,
+            pool_waiting: self.pool_waiting(),
+            buffered: self.get(Field::Buffered),
+            kinds: Kinds {
+                // The two words are not read at the same instant.
+                http1: connections.saturating_sub(http2),
+                http2,
+                websockets: self.get(Field::WebSockets),
+                event_streams: self.get(Field::EventStreams),
+            },
+            event_loop: EventLoop {
+                turns: self.get(Field::LoopTurns),
+                busy_us: self.get(Field::LoopBusy),
+                max_us: self.get(Field::LoopMax),
+                recent_us: self.get(Field::LoopRecent),
+                slow_calls: self.get(Field::SlowCalls),
+                longest_call_us: self.get(Field::LongestCall),
+                deepest: self.get(Field::Deepest),
+            },
+            durations,
         }
     }
 
@@ -292,6 +347,65 @@ pub struct Reading {
     pub tls_failed: u64,
     /// Responses from 1xx to 5xx.
     pub status: [u64; 5],
+    /// Requests and jobs that wait for a pool process.
+    pub pool_waiting: u64,
+    /// Bytes of responses in memory that clients have not taken.
+    pub buffered: u64,
+    /// What is open now.
+    pub kinds: Kinds,
+    /// How long the event loop was held.
+    pub event_loop: EventLoop,
+    /// How long requests took.
+    pub durations: Durations,
+}
+
+/// What is open now: connections by version, and what runs on them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kinds {
+    /// Connections that speak HTTP/1, or have not said anything yet.
+    pub http1: u64,
+    /// Connections that speak HTTP/2.
+    pub http2: u64,
+    /// WebSockets, over either.
+    pub websockets: u64,
+    /// Event streams, over either.
+    pub event_streams: u64,
+}
+
+/// How a worker's event loop has been held: while a turn holds it, nothing else of the worker runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventLoop {
+    /// Turns in which application code ran or could run.
+    pub turns: u64,
+    /// Microseconds they held the loop, in all.
+    pub busy_us: u64,
+    /// The longest of them, in microseconds.
+    pub max_us: u64,
+    /// The longest of the last ten to twenty seconds, in microseconds.
+    pub recent_us: u64,
+    /// Calls of the application that held the loop longer than `--slow-handler`.
+    pub slow_calls: u64,
+    /// The longest call of the application, in microseconds.
+    pub longest_call_us: u64,
+    /// Most turns that were nested in each other.
+    pub deepest: u64,
+}
+
+/// How long requests took, in the classes of [`BOUNDS_US`](pagi_server_core::histogram::BOUNDS_US).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Durations {
+    /// Requests of each class, not those below it.
+    pub counts: [u64; CLASSES],
+    /// Microseconds in all.
+    pub sum_us: u64,
+}
+
+impl Durations {
+    /// Adds what another one has counted.
+    pub fn add(&mut self, other: &Self) {
+        self.counts.iter_mut().zip(other.counts).for_each(|(sum, count)| *sum += count);
+        self.sum_us += other.sum_us;
+    }
 }
 
 /// A clock all processes of the machine agree on.
@@ -314,6 +428,9 @@ mod tests {
         stats.requests.set(7);
         stats.status[4].set(3);
         stats.http2_cut.set(4);
+        stats.connections.set(5);
+        stats.http2_open.set(2);
+        stats.durations.observe(std::time::Duration::from_secs(60));
         let slot = theirs.slot(3).unwrap();
         slot.assign(2, 1);
         slot.set_pid(99);
@@ -323,6 +440,9 @@ mod tests {
         assert_eq!((reading.worker_num, reading.generation, reading.pid), (2, 1, 99));
         assert_eq!((reading.state, reading.requests, reading.status), (State::Ready, 7, [0, 0, 0, 0, 3]));
         assert_eq!((reading.http2_streams, reading.http2_cut), (0, 4));
+        assert_eq!(reading.kinds, Kinds { http1: 3, http2: 2, ..Kinds::default() });
+        assert_eq!((reading.durations.counts[CLASSES - 1], reading.durations.sum_us), (1, 60_000_000));
+        assert_eq!(reading.durations.counts.iter().sum::<u64>(), 1);
         assert!(reading.heartbeat_age_ms < 1000);
         assert_eq!(ours.slot(2).unwrap().read().state, State::Free, "the neighbour is untouched");
         assert!(ours.slot(4).is_none());
@@ -349,7 +469,7 @@ mod tests {
 
     #[test]
     fn a_slot_holds_all_fields() {
-        assert!(Field::Status as usize + 5 <= SLOT_WORDS);
+        assert!(DURATIONS + CLASSES <= SLOT_WORDS);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::sockets::{Sockets, descriptor};
 use crate::systemd::Watchdog;
 use crate::worker::capture_stderr;
 use crate::worker::startup_reason;
-use crate::{exit, log, mold, store};
+use crate::{exit, log, memory, mold, store};
 
 mod place;
 
@@ -155,7 +155,7 @@ impl SingleHost {
         match question {
             // Whoever asked may have gone.
             Question::Status(answer) => {
-                let _ = answer.send(self.about.report());
+                let _ = answer.send(self.about.report(self.place.queues()));
             }
             Question::Config(answer) => {
                 let _ = answer.send(self.about.effective.clone());
@@ -169,7 +169,7 @@ impl SingleHost {
 }
 
 impl About {
-    fn report(&self) -> status::Status {
+    fn report(&self, queues: Vec<status::QueueStatus>) -> status::Status {
         let reading = self.slot.read();
         let state = match reading.state {
             State::Ready => status::WorkerState::Ready,
@@ -185,6 +185,9 @@ impl About {
             generation: reading.generation,
             workers_wanted: 0,
             reloading: None,
+            memory_bytes: memory::own(),
+            molds: Vec::new(),
+            queues,
             totals,
             restarts: BTreeMap::new(),
             stopping: state == status::WorkerState::Draining,

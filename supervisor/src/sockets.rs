@@ -93,6 +93,11 @@ impl Sockets {
         self.groups.iter().map(|group| &group.address)
     }
 
+    /// Each address with its queues.
+    pub fn groups(&self) -> impl Iterator<Item = (&Address, &[Listener])> {
+        self.groups.iter().map(|group| (&group.address, group.queues.as_slice()))
+    }
+
     /// Number of queues of each address, in order.
     #[must_use]
     pub fn shape(&self) -> Vec<usize> {

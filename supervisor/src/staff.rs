@@ -21,6 +21,16 @@ impl fmt::Display for Name {
     }
 }
 
+/// The same where there is little room, as one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Short(pub u32);
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if is_pool(self.0) { write!(f, "pool-{}", self.0 - POOL) } else { write!(f, "{}", self.0) }
+    }
+}
+
 /// The same at the beginning of a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Title(pub u32);

@@ -11,6 +11,7 @@ pub mod http;
 pub mod http2;
 pub mod lab;
 pub mod load;
+pub mod metrics;
 pub mod patience;
 pub mod process;
 pub mod raw;

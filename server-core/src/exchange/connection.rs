@@ -166,6 +166,7 @@ impl Exchange {
             status: Some(inner.status).filter(|&status| status != 0),
             body_bytes: inner.body_bytes,
             duration: self.worker.now().duration_since(inner.started),
+            opened: inner.opened,
         }
     }
 }

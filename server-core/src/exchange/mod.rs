@@ -85,6 +85,13 @@ pub(crate) enum Progress {
     Cut(bool),
 }
 
+/// What a request became that is no plain request any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Opened {
+    WebSocket,
+    EventStream,
+}
+
 /// See the module documentation.
 pub struct Exchange {
     head: RequestHead,
@@ -122,6 +129,8 @@ struct Inner {
     /// The accepted WebSocket.
     websocket: Option<Box<Channel>>,
     keepalive: Option<Keepalive>,
+    /// Counted among those that are open.
+    opened: Option<Opened>,
     status: u16,
     body_bytes: u64,
     started: Instant,
@@ -152,6 +161,7 @@ pub(crate) struct Outcome {
     pub(crate) status: Option<u16>,
     pub(crate) body_bytes: u64,
     pub(crate) duration: Duration,
+    pub(crate) opened: Option<Opened>,
 }
 
 impl Exchange {
@@ -167,7 +177,7 @@ impl Exchange {
         let inner = Inner {
             sequence,
             wire,
-            out: Outbound::default(),
+            out: Outbound::counted(Rc::clone(&worker)),
             held: false,
             handle: None,
             inbound: VecDeque::new(),
@@ -183,6 +193,7 @@ impl Exchange {
             sse_close_reason: None,
             websocket: None,
             keepalive: None,
+            opened: None,
             status: 0,
             body_bytes: 0,
             started: now,

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Exchange, HandleProgress, Inner, Keepalive, Sent};
+use super::{Exchange, HandleProgress, Inner, Keepalive, Opened, Sent};
 use crate::event::{Content, SendEvent};
 use crate::reason::Reason;
 use crate::refusal::Refusal;
 use crate::scope::ScopeKind;
 use crate::sequence::{Sequence, Step, Violation, WebSocket};
+use crate::stats::Stats;
 use crate::websocket::close;
 
 impl Exchange {
@@ -71,6 +72,8 @@ impl Exchange {
             SendEvent::SseStart { status, headers } => {
                 inner.wire.start_stream(&mut inner.out, status, headers, self.closes(), &self.worker.config)?;
                 inner.status = status;
+                inner.opened = Some(Opened::EventStream);
+                Stats::add(&self.worker.stats.event_streams, 1);
             }
             SendEvent::SseSend(bytes) | SendEvent::SseComment(bytes) => {
                 inner.body_bytes += bytes.len() as u64;

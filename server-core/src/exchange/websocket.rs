@@ -5,12 +5,13 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 
-use super::{Exchange, Inner};
+use super::{Exchange, Inner, Opened};
 use crate::drain::Phase;
 use crate::event::{ReceiveEvent, SendEvent};
 use crate::header::HeaderList;
 use crate::reason::Reason;
 use crate::sequence::{Sequence, Violation, WebSocket};
+use crate::stats::Stats;
 use crate::websocket::channel::{Channel, Fed, session_options};
 use crate::websocket::session::Session;
 use crate::websocket::{close, extension};
@@ -32,6 +33,8 @@ impl Exchange {
             inner.out.append(|out| session.shut_down(self.worker.now(), out));
         }
         inner.websocket = Some(Box::new(Channel::new(session)));
+        inner.opened = Some(Opened::WebSocket);
+        Stats::add(&self.worker.stats.websockets, 1);
         Ok(())
     }
 

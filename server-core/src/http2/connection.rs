@@ -16,7 +16,7 @@ use super::stream;
 use crate::drain::{Phase, Seat};
 use crate::reason::Reason;
 use crate::scope::Peer;
-use crate::stats::Stats;
+use crate::stats::{Raised, Stats};
 use crate::timer::{Timer, earliest};
 use crate::transport::Transport;
 use crate::worker::Worker;
@@ -33,6 +33,7 @@ const LEAST_RESETS: u32 = 20;
 /// Serves one connection until it closes. `received` was read already, the preface included.
 pub(crate) async fn serve<T: Transport>(io: T, received: BytesMut, peer: Rc<Peer>, worker: Rc<Worker>) {
     Stats::add(&worker.stats.http2_connections, 1);
+    let _open = Raised::by_one(&worker.stats.http2_open);
     let now = worker.now();
     let link = Link::new(&worker.config.http2, now);
     let guard = Guard::new(io, received, Rc::clone(&link), Rc::clone(&worker));

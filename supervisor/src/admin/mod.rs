@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -27,12 +27,13 @@ use crate::control::status::{Status, WorkerState};
 use crate::inherited::Inherited;
 use crate::sockets::Sockets;
 
+mod exposition;
 mod metrics;
+
+use exposition::Format;
 
 /// How long a connection may take to send its request.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The text format of Prometheus.
-const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PLAIN: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
@@ -159,13 +160,15 @@ async fn answer(request: Request<Incoming>, ask: Ask) -> Result<Response<Full<By
         let text = "No such resource; there are /metrics, /healthz, /readyz and /status.json\n";
         return Ok(respond(StatusCode::NOT_FOUND, PLAIN, text.to_owned()));
     }
+    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let format = Format::accepted(accept);
     let (sender, receiver) = oneshot::channel();
     ask(Question::Status(sender));
     let Ok(status) = receiver.await else {
         return Ok(respond(StatusCode::SERVICE_UNAVAILABLE, PLAIN, "The server is going down\n".to_owned()));
     };
     Ok(match path {
-        "/metrics" => respond(StatusCode::OK, EXPOSITION, metrics::render(&status)),
+        "/metrics" => respond(StatusCode::OK, format.content_type(), metrics::render(&status, format)),
         "/status.json" => match serde_json::to_string(&status) {
             Ok(text) => respond(StatusCode::OK, JSON, text),
             Err(error) => respond(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, error.to_string()),

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::scoreboard::Reading;
+use crate::memory;
+use crate::scoreboard::{Durations, EventLoop, Kinds, Reading};
 
 /// A server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// Version of the server.
     pub version: String,
@@ -32,8 +33,41 @@ pub struct Status {
     /// Everything the server has done since it started, workers that are gone included.
     #[serde(default)]
     pub totals: Totals,
+    /// Resident memory of the process that answers, in bytes, shared pages included.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+    /// The processes that load the application and fork workers.
+    #[serde(default)]
+    pub molds: Vec<MoldStatus>,
+    /// Accept queues of TCP addresses.
+    #[serde(default)]
+    pub queues: Vec<QueueStatus>,
     /// Worker processes by number; a server without workers shows itself as number 0.
     pub workers: Vec<WorkerStatus>,
+}
+
+/// A mold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoldStatus {
+    /// Generation of its code.
+    pub generation: u32,
+    /// Process id.
+    pub pid: u32,
+    /// Resident memory in bytes, shared pages included.
+    pub memory_bytes: Option<u64>,
+}
+
+/// Connections that wait to be accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueStatus {
+    /// Where it listens, as in the banner.
+    pub address: String,
+    /// Number within the address, from 0.
+    pub queue: u32,
+    /// How many wait.
+    pub length: u32,
+    /// How many may; the kernel lets those who come then try again later.
+    pub limit: u32,
 }
 
 /// Sums over all workers there ever were.
@@ -63,6 +97,18 @@ pub struct Totals {
     /// TLS handshakes that came to nothing.
     #[serde(default)]
     pub tls_failed: u64,
+    /// Turns of event loops.
+    #[serde(default)]
+    pub loop_turns: u64,
+    /// Microseconds that they held their loops.
+    #[serde(default)]
+    pub loop_busy_us: u64,
+    /// Calls of the application that held a loop longer than `--slow-handler`.
+    #[serde(default)]
+    pub slow_calls: u64,
+    /// How long requests took.
+    #[serde(default)]
+    pub durations: Durations,
     /// Bytes read from clients.
     pub bytes_in: u64,
     /// Bytes written to clients.
@@ -83,6 +129,10 @@ impl Totals {
         self.tls_handshakes += reading.tls_handshakes;
         self.tls_resumed += reading.tls_resumed;
         self.tls_failed += reading.tls_failed;
+        self.loop_turns += reading.event_loop.turns;
+        self.loop_busy_us += reading.event_loop.busy_us;
+        self.slow_calls += reading.event_loop.slow_calls;
+        self.durations.add(&reading.durations);
         self.bytes_in += reading.bytes_in;
         self.bytes_out += reading.bytes_out;
         for (sum, count) in self.status.iter_mut().zip(reading.status) {
@@ -92,10 +142,11 @@ impl Totals {
 }
 
 /// What a worker is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WorkerState {
     /// Asked for; perhaps loading the application.
+    #[default]
     Loading,
     /// In lifespan start-up.
     Starting,
@@ -129,9 +180,9 @@ impl WorkerState {
 }
 
 /// A worker process. Counters are totals since it started.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerStatus {
-    /// Number from 1.
+    /// Number from 1; those of pool processes begin with 100001.
     pub num: u32,
     /// Process id; 0 while it does not exist yet.
     pub pid: u32,
@@ -159,6 +210,21 @@ pub struct WorkerStatus {
     pub refused: u64,
     /// Responses from 1xx to 5xx.
     pub status: [u64; 5],
+    /// Requests and jobs of its clients that wait for a pool process.
+    #[serde(default)]
+    pub pool_waiting: u64,
+    /// Bytes of responses in memory that its clients have not taken.
+    #[serde(default)]
+    pub buffered_bytes: u64,
+    /// Resident memory in bytes, pages shared with others included.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+    /// What is open now.
+    #[serde(default)]
+    pub open: Kinds,
+    /// How long its event loop was held.
+    #[serde(default)]
+    pub event_loop: EventLoop,
 }
 
 impl WorkerStatus {
@@ -180,6 +246,11 @@ impl WorkerStatus {
             bytes_out: reading.bytes_out,
             refused: reading.refused,
             status: reading.status,
+            pool_waiting: reading.pool_waiting,
+            buffered_bytes: reading.buffered,
+            memory_bytes: i32::try_from(reading.pid).ok().filter(|&pid| pid > 0).and_then(memory::resident),
+            open: reading.kinds,
+            event_loop: reading.event_loop,
         }
     }
 }

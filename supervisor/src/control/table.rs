@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::status::{Status, WorkerStatus};
+use crate::staff::Short;
 
 const HEADINGS: [&str; 15] = [
     "NUM",
@@ -67,7 +68,7 @@ pub fn workers(workers: &[WorkerStatus]) -> String {
 
 fn row(worker: &WorkerStatus) -> Vec<String> {
     let mut cells = vec![
-        worker.num.to_string(),
+        Short(worker.num).to_string(),
         worker.pid.to_string(),
         worker.generation.to_string(),
         worker.state.word().to_owned(),
@@ -118,10 +119,9 @@ mod tests {
             accepted: 5,
             connections: 2,
             active: 1,
-            bytes_in: 0,
-            bytes_out: 0,
             refused: 3,
             status: [0, 123_456_700, 0, 80, 9],
+            ..WorkerStatus::default()
         };
         let status = Status {
             version: "9.9.9".to_owned(),
@@ -129,12 +129,10 @@ mod tests {
             uptime_ms: 62_000,
             generation: 1,
             workers_wanted: 1,
-            stopping: false,
-            reloading: None,
-            totals: crate::control::status::Totals::default(),
             restarts: std::collections::BTreeMap::from([("reload".to_owned(), 4)]),
             listening: vec!["http://127.0.0.1:5000/".to_owned(), "unix:/run/a.sock".to_owned()],
             workers: vec![worker],
+            ..Status::default()
         };
         let text = render(&status);
         let lines: Vec<&str> = text.lines().collect();

@@ -1,6 +1,8 @@
 //! What the master hears from other processes and sees of them.
 
 use super::*;
+use crate::backlog;
+use crate::control::status::{MoldStatus, Status};
 
 impl Master {
     pub(super) fn take_notice(&mut self, notice: Notice) {
@@ -10,7 +12,7 @@ impl Master {
             Notice::Worker { id, heard } => self.hear_worker(id, heard, now),
             Notice::Asked(Question::Status(answer)) => {
                 // Whoever asked may have gone.
-                let _ = answer.send(self.about.report(&self.roster, &self.scoreboard));
+                let _ = answer.send(self.status());
             }
             Notice::Asked(Question::Config(answer)) => {
                 let _ = answer.send(self.settings.effective.clone());
@@ -19,6 +21,17 @@ impl Master {
             Notice::Upgraded(attempt, outcome) => self.upgraded(&attempt, outcome, now),
             Notice::TakeOver => self.take_over(),
         }
+    }
+
+    fn status(&self) -> Status {
+        let mold = |(&generation, mold): (&u32, &MoldProcess)| MoldStatus {
+            generation,
+            pid: mold.pid.as_raw().unsigned_abs(),
+            memory_bytes: memory::resident(mold.pid.as_raw()),
+        };
+        let molds = self.molds.iter().map(mold).collect();
+        let queues = self.sockets.as_ref().map(backlog::of).unwrap_or_default();
+        self.about.report(&self.roster, &self.scoreboard, molds, queues)
     }
 
     pub(super) fn hear_mold(&mut self, generation: u32, heard: Heard<FromMold>, now: Instant) {

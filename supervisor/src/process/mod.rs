@@ -6,6 +6,7 @@
 //! * [`descriptors`] receives and adopts file descriptors;
 //! * [`environment`] takes variables that are for this process alone;
 //! * [`shared`] maps memory that all processes see;
+//! * [`tcp`] asks the kernel about a listening socket;
 //! * [`signals`] turns signals into bytes of a socket;
 //! * [`title`] is what `ps` shows.
 #![allow(unsafe_code)]
@@ -16,4 +17,5 @@ pub mod exec;
 pub mod fork;
 pub mod shared;
 pub mod signals;
+pub mod tcp;
 pub mod title;

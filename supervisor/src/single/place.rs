@@ -11,13 +11,14 @@ use pagi_perl_runtime::Command;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
+use crate::control::status::QueueStatus;
 use crate::control::{Outcome, Question};
-use crate::init;
 use crate::readiness::Readiness;
 use crate::server::{Lineage, Management};
 use crate::sockets::Sockets;
 use crate::systemd::{self, Bulletin};
 use crate::upgrade::{Attempt, Heir, NOT_IN_CONTAINER, report_failure};
+use crate::{backlog, init};
 
 /// Where this server stands between two others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +100,11 @@ impl Place {
         {
             tracing::warn!("The control socket or the admin listener cannot be served: {error}");
         }
+    }
+
+    /// How long the accept queues are.
+    pub(super) fn queues(&self) -> Vec<QueueStatus> {
+        self.sockets.borrow().as_ref().map(backlog::of).unwrap_or_default()
     }
 
     /// Whether no other server has the place.
