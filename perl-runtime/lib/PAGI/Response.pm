@@ -407,7 +407,7 @@ is closed. If it dies the response stays visibly incomplete. No trailing options
 
     $response->send_file('/srv/files/a.pdf', filename => 'report.pdf');
 
-The server streams the file. Options: C<filename> (characters; makes it a download of that name), C<inline> (1 sends C<inline>
+The server streams the file. A relative path is one from the current directory. Options: C<filename> (characters; makes it a download of that name), C<inline> (1 sends C<inline>
 and ignores C<filename>), C<offset> (bytes, 0), C<length> (bytes, rest of the file), and the trailing options. The type comes from
 the extension. Dies with the messages of L<PAGI::Response::File/new>. A later call replaces an earlier one.
 

@@ -31,6 +31,7 @@ each_backend($path, sub {
     $response = $client->get('/file');
     is [ $response->status, $response->content eq $content, $response->header('content-disposition'), $response->content_length ],
         [ 200, T, 'attachment; filename="a.pl"', length $content ], 'file';
+    is $client->get('/relative')->content eq $content, T, 'a relative path';
     $response = $client->get('/range');
     is [ $response->status, $response->content ], [ 206, substr $content, 2, 15 ], 'part of a file';
     is $client->get('/stream')->content, "1\n2\n3\n4\n5\n", 'stream';

@@ -230,6 +230,9 @@ subtest send_file => sub {
     is sent($r->send_file($path, offset => 100))->[0]{headers}[1], [ 'content-length', 0 ], 'offset at the end';
     is sent($r->send_file($path, length => 0))->[1], { type => 'http.response.body', file => $path, length => 0 }, 'length 0';
 
+    require File::Spec;
+    like sent($r->send_file(File::Spec->abs2rel($path)))->[1]{file}, qr{\A/.*/data\.JSON\z}, 'a relative path is made absolute, as servers ask for';
+
     my $disposition = sub { headers($r->send_file($path, @_))->{'content-disposition'} };
     is $disposition->(), undef, 'no disposition';
     is $disposition->(filename => qq{a"b\r\n.txt}), 'attachment; filename="ab.txt"', 'attachment';

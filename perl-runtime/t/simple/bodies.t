@@ -1,6 +1,7 @@
 use v5.36;
 use lib 't/lib';
 use Test2::V0;
+use Future::IO::Impl::IOAsync;
 use PAGITest::Backends qw(each_backend);
 
 # Bodies, forms, uploads, streams both ways, files and structured parameters.
@@ -40,6 +41,7 @@ each_backend('t/simple/apps/bodies.pl', sub ($client, $backend) {
     is [ map { $_->status, $_->content } $client->get('/stream-sync') ], [ 201, 'ab' ], 'closed by itself';
     is { map { $_ => $client->get("/from/$_")->content } qw(array code file handle) },
         { array => 'ab', code => 'xyz', file => '0123456789', handle => '0123456789' }, 'stream_from';
+    is $client->get('/delayed')->content, '12', 'with a pause between the pieces';
     is $client->head('/streamed')->content, '', 'HEAD';
 
     my $r = $client->get('/file');
@@ -51,6 +53,7 @@ each_backend('t/simple/apps/bodies.pl', sub ($client, $backend) {
     is $client->get('/file', headers => { Range => 'bytes=20-' })->status, 416, 'a range beyond';
     is [ map { $_->status, $_->content, $_->content_length } $client->head('/file') ], [ 200, '', 10 ], 'HEAD of a file';
     is [ map { $_->status, $_->content, $_->content_length } $client->get('/empty') ], [ 200, '', 0 ], 'an empty file ends (defect 22)';
+    is $client->get('/relative')->content, '0123456789', 'a relative path';
     is $client->get('/missing')->status, 500, 'a missing file';
 
     is $client->post('/structured', form => [

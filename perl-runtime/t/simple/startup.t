@@ -91,6 +91,15 @@ subtest 'home' => sub {
         'app', 'to_app of a class counts as the file that calls it';
 };
 
+subtest 'blocking work' => sub {
+    my ($with, $other, $without) = (PAGI::Simple->new(quiet => 1, workers => { max_workers => 3 }), PAGI::Simple->new(quiet => 1, workers => 1), PAGI::Simple->new(quiet => 1));
+    is $without->worker_pool, undef, 'none unless configured';
+    is [ map { $_->worker_pool->stats->{workers} } $with, $other ], [ 3, 4 ], 'as configured, or the default';
+    ref_is $with->worker_pool, $with->worker_pool, 'one';
+    ref_is_not $with->worker_pool, $other->worker_pool, 'for each application';
+    like dies { PAGI::Simple->new(quiet => 1, workers => { colour => 1 })->worker_pool }, qr/Unknown workers options: colour/, 'an unknown option';
+};
+
 subtest 'the loop' => sub {
     my $app = PAGI::Simple->new(name => 'x', quiet => 1);
     isa_ok $app->loop, 'IO::Async::Loop';

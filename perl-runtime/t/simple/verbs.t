@@ -30,6 +30,12 @@ each_backend('t/simple/apps/verbs.pl', sub ($client, $backend) {
     is [ @$parts[ 0 .. 3 ] ], [ 0, 1, "too late\n", "Aborted with status 400\n" ], 'abort after the response has started is an exception';
     is $parts->[4], $parts->[5], 'the loop of the context is that of the application';
     is $client->get('/loop')->text, 'given', 'unless the scope has one';
+    is [ map { $_->status, $_->text, $_->header('allow') } $client->post('/get') ], [ 405, 'own 405', 'GET, HEAD' ], 'an error handler for 405';
+    is [ map { $_->status, $_->text } $client->get('/gone') ], [ 410, 'the last one' ], 'the last handler for a status counts';
+    my $hooks = sub { $client->get('/after')->json };
+    my $ran = $hooks->();
+    $client->get($_) for '/nowhere', '/things/nowhere';
+    is $hooks->(), $ran + 1, 'hooks do not run for what has no route';
     is [ map { $_->status, $_->text } $client->get('/bad-handler') ], [ 500, 'Internal Server Error' ], 'an error handler that dies';
     is [ map { $_->status, $_->text } $client->get('/mute-handler') ], [ 409, 'Conflict: twice' ], 'one that says nothing';
 });

@@ -134,6 +134,8 @@ subtest 'files' => sub {
     my $missing = PAGI::Test::Client->new(app => answering($start, { type => 'http.response.body', file => '/no/such/file' }))->get('/');
     is $missing->status, 500, 'a missing file fails the send';
     like $missing->exception, qr{\ACannot open /no/such/file: }, 'with a reason';
+    my $relative = PAGI::Test::Client->new(app => answering($start, { type => 'http.response.body', file => 'Makefile' }))->get('/');
+    is $relative->exception, "http.response.body 'file' must be an absolute path, got 'Makefile'\n", 'so does a relative path, as on the server';
     my $head = PAGI::Test::Client->new(app => answering($start, { type => 'http.response.body', file => '/no/such/file' }))->head('/');
     is $head->status, 200, 'HEAD does not open it';
 };

@@ -5,6 +5,7 @@ use warnings;
 
 use Carp qw(croak);
 use Encode ();
+use File::Spec;
 
 our @CARP_NOT = qw(PAGI::Response);
 
@@ -43,6 +44,8 @@ sub new {
     croak 'length must be non-negative' if defined $length && $length < 0;
     $length = $rest if !defined $length || $length > $rest;
 
+    # the file of an event is absolute (AMB-14), and what is relative now may mean another file when it is sent
+    $path = File::Spec->rel2abs($path);
     return bless { path => $path, offset => $offset, length => $length, rest => $rest }, $class;
 }
 

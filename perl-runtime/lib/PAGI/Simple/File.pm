@@ -5,6 +5,7 @@ use warnings;
 
 use Carp qw(croak);
 use File::Basename ();
+use File::Spec;
 use Future;
 use HTTP::Date ();
 use PAGI::Middleware::Support::ByteRange qw(byte_range);
@@ -41,7 +42,7 @@ sub new {
     croak 'File not found: ' . (defined $path ? $path : '(undef)') unless defined $path && -f $path;
     croak "Cannot read file: $path" unless -r $path;
     my @stat = Time::HiRes::stat($path);
-    return bless { path => $path, size => $stat[7], modified => $stat[9], %options }, $class;
+    return bless { path => File::Spec->rel2abs($path), size => $stat[7], modified => $stat[9], %options }, $class;
 }
 
 sub content_type {
@@ -148,7 +149,7 @@ What C<< $c->send_file >> does. The file goes to the server as its path, which s
 
     my $file = PAGI::Simple::File->new($path, %options);
 
-Options: C<filename> (default: the last part of the path; characters), C<content_type> (default: by extension), C<inline> (0; else an
+A relative path is one from the current directory. Options: C<filename> (default: the last part of the path; characters), C<content_type> (default: by extension), C<inline> (0; else an
 attachment), C<chunk_size> (accepted for compatibility; the server chooses). Croaks C<File not found: PATH> and C<Cannot read file: PATH>.
 
 =head2 content_type, etag

@@ -2,6 +2,7 @@
 use strict;
 use warnings;
 use Cwd ();
+use File::Spec;
 use Future::AsyncAwait;
 use PAGI::Response;
 
@@ -14,6 +15,7 @@ my %response = (
     '/modified' => sub { $r->new->status(304)->header(etag => '"x"') },
     '/redirect' => sub { $r->redirect('/text', 303) },
     '/file'     => sub { $r->send_file($file, filename => 'a.pl') },
+    '/relative' => sub { $r->send_file(File::Spec->abs2rel($file)) },
     '/range'    => sub { $r->send_file($file, offset => 2, length => 15, status => 206) },
     '/stream'   => sub { $r->new->content_type('text/plain')->stream(async sub {
         my ($writer) = @_;

@@ -67,6 +67,7 @@ $app->get('/from/:what' => sub ($c) {
 });
 $app->get('/delayed' => sub ($c) { $c->stream_from([ 1, 2 ], delay => 0.01) });
 $app->get('/file' => sub ($c) { $c->send_file($path, filename => qq(r"\x{e9}.txt), inline => 1) });
+$app->get('/relative' => sub ($c) { require File::Spec; $c->send_file(File::Spec->abs2rel($path)) });
 $app->get('/empty' => sub ($c) { $c->send_file($empty, content_type => 'text/plain') });
 $app->get('/missing' => sub ($c) { $c->send_file('/no/such/file') });
 $app->post('/structured' => async sub ($c) {

@@ -41,4 +41,7 @@ $app->get('/bad-handler' => sub ($c) { $c->abort(422) });
 $app->error(422 => sub ($c) { die "broken page\n" });
 $app->get('/mute-handler' => sub ($c) { $c->abort(409, 'twice') });
 $app->error(409 => sub ($c, $message) { });
+$app->error(405 => sub ($c) { $c->text('own 405') });
+$app->error(410 => sub ($c) { die })->error(410 => sub ($c) { $c->text('the last one') });
+$app->get('/gone' => sub ($c) { $c->abort(410) });
 $app->to_app;
