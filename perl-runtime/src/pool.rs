@@ -7,7 +7,7 @@ use std::rc::Rc;
 use pagi_server_core::exchange::{CallEnd, Exchange};
 use pagi_server_core::pool::gate::{Gate, QueueDepth};
 use pagi_server_core::scope::ScopeKind;
-use pagi_server_core::service::{Service, Task};
+use pagi_server_core::service::{Claim, Service, TaskEnd};
 
 use crate::call::{Call, Exited};
 use crate::perl::future;
@@ -25,12 +25,13 @@ pub(crate) struct HandedOver {
 pub(crate) struct WholePool(pub(crate) Rc<Gate>);
 
 impl Service for WholePool {
-    fn claim(&self, exchange: &Rc<Exchange>) -> Option<Task> {
+    fn claim(&self, exchange: &Rc<Exchange>) -> Claim {
         if exchange.head().kind == ScopeKind::WebSocket {
             // What is loaded here refuses it just as well.
-            return None;
+            return Claim::Pass;
         }
-        Some(Box::pin(Rc::clone(&self.0).hand_over(Rc::clone(exchange))))
+        let (gate, exchange) = (Rc::clone(&self.0), Rc::clone(exchange));
+        Claim::Task(Box::pin(async move { TaskEnd::Ended(gate.hand_over(exchange).await) }))
     }
 }
 

@@ -123,9 +123,11 @@ impl Service {
             let depth = HostDepth(Rc::clone(&host));
             Rc::new(Gate::new(pool.queue, pool.options, Box::new(depth)))
         });
+        let mut services = options.offload.services()?;
         if let Some(gate) = gate.as_ref().filter(|_| app.blocking) {
-            core.install_services(vec![Rc::new(WholePool(Rc::clone(gate)))]);
+            services.push(Rc::new(WholePool(Rc::clone(gate))));
         }
+        core.install_services(services);
         let worker =
             Loop::install(Rc::clone(&core), app, Rc::clone(&host), gate, options.heartbeat, options.slow_handler)
                 .map_err(|error| format!("cannot set up the worker's event loop: {error}"))?;

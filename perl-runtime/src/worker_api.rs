@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::interpreter::{Application, Interpreter};
 use pagi_server_core::{
-    Stats, access_log::AccessLog, config::Config, listener::Listener, pool::gate::GateOptions, tls::Terminator,
+    Stats, access_log::AccessLog, config::Config, listener::Listener, offload::OffloadOptions, pool::gate::GateOptions,
+    tls::Terminator,
 };
 
 /// Where the application comes from.
@@ -88,6 +89,8 @@ pub struct WorkerOptions {
     pub closed_in_children: Vec<RawFd>,
     /// The pool, for a worker that may hand requests to it; `None` in pool processes and where there is no pool.
     pub pool: Option<Pool>,
+    /// What is done in the application's place.
+    pub offload: OffloadOptions,
     /// Listening sockets; [`Command::Accept`] names them by index. All are accepted from until the first such command.
     pub listeners: Vec<Listener>,
     /// What the TLS listeners among them need.

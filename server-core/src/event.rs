@@ -90,8 +90,19 @@ pub enum Content<'a> {
     Inline(&'a [u8]),
     /// `file`, opened and positioned by us.
     File(FileRange),
+    /// Bytes and parts of files by turns; nobody but native services sends this.
+    Parts(Vec<Part>),
     /// `fh`: the bytes follow through [`crate::exchange::Exchange::push_handle_bytes`].
     Handle,
+}
+
+/// A piece of [`Content::Parts`].
+#[derive(Debug)]
+pub enum Part {
+    /// Bytes in memory.
+    Bytes(Vec<u8>),
+    /// Bytes of a file.
+    File(FileRange),
 }
 
 /// Part of an open file.

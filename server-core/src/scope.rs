@@ -66,7 +66,7 @@ fn accepts_event_stream(range: &[u8]) -> bool {
 }
 
 /// A qvalue in thousandths, or `None` when malformed (RFC 9110 §12.4.2).
-fn quality(value: &[u8]) -> Option<u32> {
+pub(crate) fn quality(value: &[u8]) -> Option<u32> {
     let (whole, fraction) = split_once(value, b'.').unwrap_or((value, b""));
     if fraction.len() > 3 || !fraction.iter().all(u8::is_ascii_digit) {
         return None;
@@ -143,6 +143,15 @@ impl RequestHead {
     #[must_use]
     pub fn subprotocols(&self) -> &[String] {
         self.websocket.as_ref().map_or(&[], |offer| &offer.subprotocols)
+    }
+
+    /// Whether the request names this host, given in lower case; a port behind it does not count.
+    #[must_use]
+    pub fn is_for_host(&self, host: &str) -> bool {
+        let Some(named) = self.headers.get(b"host") else { return false };
+        let end = named.len() - named.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        let name = if end > 0 && named[end - 1] == b':' { &named[..end - 1] } else { named };
+        name.eq_ignore_ascii_case(host.as_bytes())
     }
 
     /// Whether this is a HEAD request (HEAD-1).

@@ -68,6 +68,9 @@ fn files(settings: &Settings) -> Vec<String> {
     if let Err(reason) = settings.clone().load_certificates() {
         problems.push(reason);
     }
+    if let Err(reason) = settings.offload().services() {
+        problems.push(place(settings, "static") + &reason);
+    }
     problems
 }
 

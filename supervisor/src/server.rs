@@ -143,7 +143,9 @@ fn run_server(
         tracing::warn!("{warning}");
     }
     // Keys too are read with the rights the command was started with.
-    let prepared = settings.load_certificates().and_then(|()| prepare(&settings, inherited, estate));
+    let offload = settings.offload().services().map(drop);
+    let prepared =
+        offload.and_then(|()| settings.load_certificates()).and_then(|()| prepare(&settings, inherited, estate));
     let (sockets, management) = match prepared {
         Ok(prepared) => prepared,
         Err(message) => {

@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::cli::{
-    self, Http2Options, HttpOptions, Lifespan, LoopOptions, PoolOptions, ProcessOptions, ServiceOptions, StoreOptions,
+    self, Http2Options, HttpOptions, Lifespan, LoopOptions, OffloadOptions, PoolOptions, ProcessOptions,
+    ServiceOptions, StoreOptions,
 };
 use crate::config::origin::{Effective, Origin};
 use crate::log::{Destination, Format as LogFormat, Level, LogSettings};
@@ -54,6 +55,8 @@ pub struct Settings {
     pub http: HttpOptions,
     /// HTTP/2.
     pub http2: Http2Options,
+    /// What the server does in the application's place.
+    pub offload: OffloadOptions,
     /// Limits of what workers share.
     pub store: StoreOptions,
     /// Mount point.
@@ -250,6 +253,7 @@ fn check(parsed: cli::Parsed, directory: PathBuf, default_mode: &str) -> Result<
         event_loop: options.event_loop,
         http: options.http,
         http2: options.http2,
+        offload: options.offload,
         store: options.store,
         root_path: options.app.root_path,
         lifespan: options.app.lifespan,
@@ -518,6 +522,12 @@ impl Settings {
             write_timeout: None,
             ..http
         }
+    }
+
+    /// What workers do in the application's place.
+    #[must_use]
+    pub fn offload(&self) -> pagi_server_core::offload::OffloadOptions {
+        self.offload.core(&self.app.directory)
     }
 
     /// Reads certificates and keys, and checks them.

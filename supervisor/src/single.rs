@@ -81,6 +81,7 @@ fn serve(
     let kept = sockets.queues().chain(admin).map(descriptor).chain(control);
     let options = WorkerOptions {
         pool: None,
+        offload: settings.offload(),
         http: settings.http_config(),
         lifespan: settings.lifespan.into(),
         startup_timeout: optional(settings.startup_timeout),

@@ -153,6 +153,7 @@ fn serve(
         access_log,
         closed_in_children: Vec::new(),
         pool,
+        offload: if is_pool { Default::default() } else { settings.offload() },
         listeners,
         tls,
     };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Exchange, HandleProgress, Inner, Keepalive, Opened, Sent};
-use crate::event::{Content, SendEvent};
+use crate::event::{Content, Part, SendEvent};
 use crate::reason::Reason;
 use crate::refusal::Refusal;
 use crate::scope::ScopeKind;
@@ -122,7 +122,30 @@ impl Exchange {
             Content::File(range) => {
                 let length = range.length;
                 inner.wire.file(&mut inner.out, range)?;
-                inner.body_bytes += length;
+                if !inner.wire.discards() {
+                    inner.body_bytes += length;
+                }
+                inner.held = false;
+            }
+            Content::Parts(parts) => {
+                let mut sent = 0;
+                for part in parts {
+                    let length = match part {
+                        Part::Bytes(bytes) => {
+                            inner.wire.body(&mut inner.out, &bytes)?;
+                            bytes.len() as u64
+                        }
+                        Part::File(range) => {
+                            let length = range.length;
+                            inner.wire.file(&mut inner.out, range)?;
+                            length
+                        }
+                    };
+                    sent += length;
+                }
+                if !inner.wire.discards() {
+                    inner.body_bytes += sent;
+                }
                 inner.held = false;
             }
             Content::Handle => {

@@ -38,6 +38,12 @@ impl Exchange {
         self.notify();
     }
 
+    /// The task has not touched the exchange: it is for somebody else.
+    pub(crate) fn leave_task(&self) {
+        self.interest.set(Interest::default());
+        *self.task.borrow_mut() = Attendance::Application;
+    }
+
     /// Whether a task serves the exchange.
     #[must_use]
     pub fn is_served_by_task(&self) -> bool {

@@ -14,10 +14,12 @@ use crate::usage;
 
 mod application;
 mod event_loop;
+pub mod folder;
 mod http;
 mod http2;
 mod listening;
 mod logs;
+mod offload;
 mod pool;
 mod processes;
 mod service;
@@ -31,6 +33,7 @@ pub use http::HttpOptions;
 pub use http2::Http2Options;
 pub use listening::ListenOptions;
 pub use logs::LogOptions;
+pub use offload::OffloadOptions;
 pub use pool::PoolOptions;
 pub use processes::ProcessOptions;
 pub use service::ServiceOptions;
@@ -108,6 +111,9 @@ pub struct CommandLine {
     /// HTTP/2.
     #[command(flatten)]
     pub http2: Http2Options,
+    /// What the server does in the application's place.
+    #[command(flatten)]
+    pub offload: OffloadOptions,
     /// The shared store.
     #[command(flatten)]
     pub store: StoreOptions,

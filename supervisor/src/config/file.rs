@@ -65,7 +65,7 @@ fn values(name: &str, value: &Spanned<DeValue<'_>>, keys: &[Key]) -> Result<Vec<
     };
     match value.get_ref() {
         DeValue::Array(list) if kind == Kind::Many => {
-            list.iter().map(|item| scalar(name, item.get_ref())).collect::<Result<_, _>>()
+            list.iter().map(|item| item_of(name, item.get_ref())).collect::<Result<_, _>>()
         }
         DeValue::Array(_) => Err(format!("{name} takes one value, not a list")),
         DeValue::Boolean(_) if kind != Kind::Switch && !takes_words(name) => {
@@ -78,6 +78,39 @@ fn values(name: &str, value: &Spanned<DeValue<'_>>, keys: &[Key]) -> Result<Vec<
 /// Options of two words may be written as switches.
 fn takes_words(name: &str) -> bool {
     matches!(name, "ws_compression" | "lifespan")
+}
+
+/// One of several values; those of some options may be tables.
+fn item_of(name: &str, value: &DeValue<'_>) -> Result<String, String> {
+    match (value, TABLES.iter().find(|(option, ..)| *option == name)) {
+        (DeValue::Table(table), Some((_, place, content))) => row(name, table, place, content),
+        _ => scalar(name, value),
+    }
+}
+
+/// Options whose values may be written as tables (`[[static]]`), and the keys that make up `PATH=CONTENT` there.
+const TABLES: [(&str, &str, &str); 1] = [("static", "path", "directory")];
+
+/// A table as the command line would have it: `PATH=CONTENT,key=value,switch,no-switch`.
+fn row(name: &str, table: &DeTable<'_>, place: &str, content: &str) -> Result<String, String> {
+    let field = |key: &str, value: &DeValue<'_>| -> Result<String, String> {
+        let text = scalar(&format!("{key} of {name}"), value)?;
+        if text.contains(',') { Err(format!("{key} of {name} cannot have a comma in it")) } else { Ok(text) }
+    };
+    let required = |key: &str| -> Result<String, String> {
+        let value = table.get(key).ok_or_else(|| format!("{name} needs {place} and {content}"))?;
+        field(key, value.get_ref())
+    };
+    let mut row = format!("{}={}", required(place)?, required(content)?);
+    for (key, value) in table.iter().filter(|(key, _)| ![place, content].contains(&&**key.get_ref())) {
+        let option = key.get_ref().replace('_', "-");
+        match value.get_ref() {
+            DeValue::Boolean(true) => row += &format!(",{option}"),
+            DeValue::Boolean(false) => row += &format!(",no-{option}"),
+            value => row += &format!(",{option}={}", field(key.get_ref(), value)?),
+        }
+    }
+    Ok(row)
 }
 
 fn scalar(name: &str, value: &DeValue<'_>) -> Result<String, String> {
@@ -139,6 +172,19 @@ mod tests {
                 "11:arguments=a=b"
             ]
         );
+    }
+
+    #[test]
+    fn tables_become_values() {
+        let text = "port = 1\n\n[[static]]\npath = '/a'\ndirectory = 'x y'\nlisting = true\nprecompressed = false\nmax_age = 60\n\
+                    [[static]]\npath = '/b'\ndirectory = 'z'\n";
+        let entries = parsed(text).unwrap();
+        assert_eq!(entries[1].values, ["/a=x y,listing,max-age=60,no-precompressed", "/b=z"]);
+        assert_eq!(parsed("[[static]]\npath = '/a'\n").unwrap_err(), ["f:1: static needs path and directory"]);
+        let comma = parsed("[[static]]\npath = '/a'\ndirectory = 'b,c'\n").unwrap_err();
+        assert_eq!(comma, ["f:1: directory of static cannot have a comma in it"]);
+        assert_eq!(parsed("[[workers]]\nx = 1\n").unwrap_err(), ["f:1: workers takes one value, not a list"]);
+        assert_eq!(parsed("static = ['/a=b']\n").unwrap()[0].values, ["/a=b"]);
     }
 
     #[test]

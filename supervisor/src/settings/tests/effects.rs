@@ -19,6 +19,7 @@ pub(super) const EFFECTS: &[(&[&str], Check)] = &[
     (&["--pool-queue-limit", "5"], |s| s.pool.pool_queue_limit == 5),
     (&["--pool-queue-timeout", "5"], |s| s.pool.pool_queue_timeout == Duration::from_secs(5)),
     (&["--pool-buffer", "5"], |s| s.pool.pool_buffer == 5),
+    (&["--static", "/a=b"], |s| s.offload().folders[0].directory == Path::new("/srv/here/b")),
     (&["--store-entries", "5"], |s| s.store.store_entries == 5),
     (&["--store-bytes", "5"], |s| s.store.store_bytes == 5),
     (&["--store-item-bytes", "5"], |s| s.store.store_item_bytes == 5),
