@@ -8,7 +8,12 @@ pub(super) fn content_type(name: &str) -> String {
 }
 
 fn media_type(name: &str) -> &'static str {
-    mime_guess::from_path(name).first_raw().unwrap_or("application/octet-stream")
+    match mime_guess::from_path(name).first_raw() {
+        // RFC 9239.
+        Some("application/javascript" | "application/x-javascript") => "text/javascript",
+        Some(media) => media,
+        None => "application/octet-stream",
+    }
 }
 
 /// Whether compression gains anything for files of this name.
