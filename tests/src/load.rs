@@ -1,9 +1,11 @@
 //! Many requests from several threads, and what became of each.
 
+mod http2;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -35,7 +37,8 @@ impl Tally {
         self.failed + self.refused + self.reset + self.closed + self.truncated + self.timed_out
     }
 
-    fn add(&mut self, other: Self) {
+    /// Adds what other clients counted.
+    pub fn add(&mut self, other: Self) {
         self.answered += other.answered;
         self.failed += other.failed;
         self.refused += other.refused;
@@ -81,25 +84,63 @@ pub enum Reuse {
 /// Clients at work. They go on until [`Load::finish`].
 #[derive(Debug)]
 pub struct Load {
-    stop: Arc<AtomicBool>,
+    progress: Arc<Progress>,
     clients: Vec<JoinHandle<Tally>>,
+}
+
+/// What the clients of a load and their owner tell each other.
+#[derive(Debug, Default)]
+struct Progress {
+    stop: AtomicBool,
+    answered: AtomicUsize,
+}
+
+impl Progress {
+    fn is_over(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Counts what became of a request.
+    fn count(&self, tally: &mut Tally, fate: Fate) {
+        if fate == Fate::Answered {
+            self.answered.fetch_add(1, Ordering::Relaxed);
+        }
+        tally.count(fate);
+    }
 }
 
 impl Load {
     /// Starts `clients` threads that GET `path` again and again.
     pub fn start(address: SocketAddr, path: &str, clients: usize, reuse: Reuse) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
+        let path = path.to_owned();
+        Self::spawn(clients, move |progress| work(address, &path, reuse, progress))
+    }
+
+    /// Starts `clients` threads, each with one HTTP/2 connection at a time by prior knowledge, that GET `path` again and
+    /// again on `streams` streams at once.
+    pub fn start_http2(address: SocketAddr, path: &str, clients: usize, streams: usize) -> Self {
+        let path = path.to_owned();
+        Self::spawn(clients, move |progress| http2::work(address, &path, streams, progress))
+    }
+
+    fn spawn(clients: usize, work: impl Fn(&Progress) -> Tally + Clone + Send + 'static) -> Self {
+        let progress = Arc::new(Progress::default());
         let client = |_| {
-            let (stop, path) = (Arc::clone(&stop), path.to_owned());
-            std::thread::spawn(move || work(address, &path, reuse, &stop))
+            let (progress, work) = (Arc::clone(&progress), work.clone());
+            std::thread::spawn(move || work(&progress))
         };
         let clients = (0..clients).map(client).collect();
-        Self { stop, clients }
+        Self { progress, clients }
+    }
+
+    /// How many requests have been answered 200 so far.
+    pub fn answered(&self) -> usize {
+        self.progress.answered.load(Ordering::Relaxed)
     }
 
     /// Lets every client finish its current request, and counts.
     pub fn finish(self) -> Tally {
-        self.stop.store(true, Ordering::Relaxed);
+        self.progress.stop.store(true, Ordering::Relaxed);
         let mut sum = Tally::default();
         for client in self.clients {
             sum.add(client.join().expect("a client does not panic"));
@@ -114,27 +155,27 @@ pub fn get(address: SocketAddr, path: &str) -> Result<Response, String> {
     exchange(&mut connection, path, Reuse::Never).map_err(|fate| format!("{fate:?}"))
 }
 
-fn work(address: SocketAddr, path: &str, reuse: Reuse, stop: &AtomicBool) -> Tally {
+fn work(address: SocketAddr, path: &str, reuse: Reuse, progress: &Progress) -> Tally {
     let mut tally = Tally::default();
     let mut kept = None;
-    while !stop.load(Ordering::Relaxed) {
+    while !progress.is_over() {
         let used_before = kept.is_some();
         let connection = kept.take().or_else(|| TcpStream::connect_timeout(&address, PATIENCE).ok());
         let Some(mut connection) = connection else {
-            tally.count(Fate::Refused);
+            progress.count(&mut tally, Fate::Refused);
             std::thread::sleep(Duration::from_millis(5));
             continue;
         };
         match exchange(&mut connection, path, reuse) {
             Ok(response) => {
-                tally.count(if response.status == 200 { Fate::Answered } else { Fate::Failed });
+                progress.count(&mut tally, if response.status == 200 { Fate::Answered } else { Fate::Failed });
                 let closing = response.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
                 if reuse == Reuse::KeepAlive && !closing {
                     kept = Some(connection);
                 }
             }
-            Err(Fate::Reset) if used_before => tally.count(Fate::Closed),
-            Err(fate) => tally.count(fate),
+            Err(Fate::Reset) if used_before => progress.count(&mut tally, Fate::Closed),
+            Err(fate) => progress.count(&mut tally, fate),
         }
     }
     tally

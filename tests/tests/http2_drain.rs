@@ -50,6 +50,7 @@ fn shut_1_shut_3_goaway_in_two_steps_and_open_streams_finish() {
         os.kill(PID, signal.SIGTERM)
         client.until(lambda: client.goaways)
         same(client.goaways[0], (0, 2**31 - 1))
+        idle.until(lambda: idle.goaways)
         client.until(lambda: websocket_frames(client.bodies.get(socket_stream, b"")))
         same(websocket_frames(client.bodies[socket_stream])[0][1][:2], b"\x03\xf4")
         client.data(socket_stream, websocket_frame(8, b"\x03\xf4"), end=True)
@@ -65,6 +66,25 @@ fn shut_1_shut_3_goaway_in_two_steps_and_open_streams_finish() {
     let mut notes = lab.notes();
     notes.sort();
     assert_eq!(notes, ["events", "events server_shutdown", "slow", "socket", "socket 1012 server_shutdown"]);
+}
+
+#[test]
+fn shut_1_a_request_behind_the_answer_to_the_ping_is_served() {
+    let mut lab = Lab::with(HANDLERS, &["--http2"]);
+    let pid = lab.server.pid();
+    // A client answers a PING before all else (RFC 9113 §6.7); its next request may have been queued before that.
+    let script = r#"
+        import signal
+        client = Client()
+        same(client.get("/ok"), (200, "ok"))
+        os.kill(PID, signal.SIGTERM)
+        client.until(lambda: client.goaways)
+        client.quiet(0.2)
+        same(client.get("/ok"), (200, "ok"))
+        same(client.until_gone(), [(0, 2**31 - 1), (0, 3)])
+    "#;
+    python(&lab, &script.replace("PID", &pid.to_string()));
+    assert!(lab.server.wait_for_exit().success());
 }
 
 #[test]

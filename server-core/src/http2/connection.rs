@@ -142,10 +142,11 @@ impl<T: Transport> Served<'_, T> {
     }
 
     /// GOAWAY in two steps (RFC 9113 §6.8): first one that names no stream and a PING, so that streams on their way are
-    /// served; once the PING is answered, one that names the last of them.
+    /// served; a second after the PING is answered, one that names the last of them.
     fn leave(&mut self) {
         if self.leaving.is_none() {
             self.leaving = Some(self.worker.now());
+            self.link.leaves();
             self.h2.graceful_shutdown();
         }
     }

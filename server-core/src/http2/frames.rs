@@ -24,8 +24,10 @@ const HEADER: usize = 9;
 const TYPE_DATA: u8 = 0x0;
 const TYPE_HEADERS: u8 = 0x1;
 const TYPE_RST_STREAM: u8 = 0x3;
+const TYPE_PING: u8 = 0x6;
 const TYPE_CONTINUATION: u8 = 0x9;
 const END_STREAM: u8 = 0x1;
+const ACK: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
 
 /// Follows one direction of a connection, byte by byte whatever the pieces are.
@@ -39,12 +41,14 @@ pub(super) struct FrameScanner {
     in_header_block: bool,
     /// That HEADERS frame's block ends with the payload which is being passed over.
     block_ends: bool,
+    /// What is passed over is the payload of an acknowledged PING.
+    in_pong: bool,
 }
 
 impl FrameScanner {
     /// A scanner that passes over a preface first.
     pub(super) fn new(preface: usize) -> Self {
-        Self { header: [0; HEADER], have: 0, skip: preface, in_header_block: false, block_ends: false }
+        Self { header: [0; HEADER], have: 0, skip: preface, in_header_block: false, block_ends: false, in_pong: false }
     }
 
     /// Whether the client owes us the rest of a header block.
@@ -52,27 +56,38 @@ impl FrameScanner {
         self.in_header_block
     }
 
-    /// Takes bytes; tells each frame whose header is complete with them.
-    pub(super) fn scan(&mut self, mut bytes: &[u8], mut found: impl FnMut(Frame)) {
+    /// Whether a frame has just ended.
+    pub(super) fn between_frames(&self) -> bool {
+        self.have == 0 && self.skip == 0
+    }
+
+    /// Takes bytes; tells each frame whose header is complete with them. Returns where among them the payload of the last
+    /// acknowledged PING ends, if one does.
+    pub(super) fn scan(&mut self, all: &[u8], mut found: impl FnMut(Frame)) -> Option<usize> {
+        let mut bytes = all;
+        let mut pong_end = None;
         loop {
             let passed = self.skip.min(bytes.len());
             self.skip -= passed;
             bytes = &bytes[passed..];
             if self.skip > 0 {
-                return;
+                return pong_end;
+            }
+            if std::mem::take(&mut self.in_pong) && passed > 0 {
+                pong_end = Some(all.len() - bytes.len());
             }
             if std::mem::take(&mut self.block_ends) {
                 self.in_header_block = false;
             }
             if bytes.is_empty() {
-                return;
+                return pong_end;
             }
             let taken = (HEADER - self.have).min(bytes.len());
             self.header[self.have..self.have + taken].copy_from_slice(&bytes[..taken]);
             self.have += taken;
             bytes = &bytes[taken..];
             if self.have < HEADER {
-                return;
+                return pong_end;
             }
             self.have = 0;
             found(self.begin());
@@ -87,6 +102,7 @@ impl FrameScanner {
             self.in_header_block = true;
             self.block_ends = flags & END_HEADERS != 0;
         }
+        self.in_pong = kind == TYPE_PING && flags & ACK != 0;
         let kind = match kind {
             TYPE_DATA => Kind::Data,
             TYPE_HEADERS => Kind::Headers,
@@ -152,6 +168,19 @@ mod tests {
         assert!(!scanner.in_header_block());
         scan(&mut scanner, &frame(1, 4, b""));
         assert!(!scanner.in_header_block());
+    }
+
+    #[test]
+    fn tells_where_the_answer_to_a_ping_ends() {
+        let wire = [frame(6, 0, &[1; 8]), frame(6, 1, &[2; 8]), frame(1, 5, b"head")].concat();
+        assert_eq!(FrameScanner::new(0).scan(&wire, |_| ()), Some(34));
+        for cut in 18..34 {
+            let mut scanner = FrameScanner::new(0);
+            assert_eq!(scanner.scan(&wire[..cut], |_| ()), None, "{cut}");
+            assert_eq!(scanner.scan(&wire[cut..], |_| ()), Some(34 - cut), "{cut}");
+            assert!(scanner.between_frames());
+        }
+        assert_eq!(FrameScanner::new(0).scan(&frame(6, 1, b""), |_| ()), None);
     }
 
     proptest! {

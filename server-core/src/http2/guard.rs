@@ -23,6 +23,12 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How much of it.
 const LINGER_BYTES: usize = 1 << 20;
 
+/// How long the answer to the PING that follows our first GOAWAY is held back. Clients answer a PING before all else (RFC
+/// 9113 §6.7), so requests that were queued behind it would come after the second GOAWAY, which names the last stream.
+const PONG_HOLD: Duration = Duration::from_secs(1);
+/// The answer to the PING of the `h2` crate's graceful shutdown.
+const SHUTDOWN_PONG: &[u8] = b"\0\0\x08\x06\x01\0\0\0\0\x0b\x7b\xa2\xf0\x8b\x9b\xfe\x54";
+
 /// Copies what fits, and says how much that is.
 fn gather(slices: &[io::IoSlice<'_>], target: &mut [u8]) -> usize {
     let mut length = 0;
@@ -43,7 +49,17 @@ pub(super) struct Guard<T> {
     link: Rc<Link>,
     worker: Rc<Worker>,
     timer: Timer,
+    pong: Pong,
     closing: Option<Closing>,
+}
+
+/// The answer to the PING of a shutdown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pong {
+    Awaited,
+    /// It came; the crate hears of it then.
+    Held(Instant),
+    Released,
 }
 
 struct Closing {
@@ -55,13 +71,33 @@ struct Closing {
 impl<T: Transport> Guard<T> {
     pub(super) fn new(io: T, received: BytesMut, link: Rc<Link>, worker: Rc<Worker>) -> Self {
         let scanner = FrameScanner::new(PREFACE.len());
-        Self { io, received, scanner, link, worker, timer: Timer::default(), closing: None }
+        Self { io, received, scanner, link, worker, timer: Timer::default(), pong: Pong::Awaited, closing: None }
     }
 
-    fn scan(&mut self, bytes: &[u8]) {
+    fn scan(&mut self, bytes: &mut [u8]) {
         let now = self.worker.now();
-        self.scanner.scan(bytes, |frame| self.link.count(frame, now));
+        let pong_end = self.scanner.scan(bytes, |frame| self.link.count(frame, now));
         self.link.set_in_header_block(self.scanner.in_header_block(), now);
+        if let Some(end) = pong_end
+            && self.pong == Pong::Awaited
+            && self.link.is_leaving()
+        {
+            // With another payload it answers nothing that the crate has asked.
+            bytes[end - 1] ^= 0xff;
+            self.pong = Pong::Held(now + PONG_HOLD);
+        }
+    }
+
+    /// Gives the crate the pong that was held back, once its time has come, between two frames.
+    fn poll_pong(&mut self, cx: &mut Context<'_>) {
+        if let Pong::Held(until) = self.pong
+            && self.timer.poll_until(cx, Some(until)).is_ready()
+            && self.scanner.between_frames()
+            && self.received.is_empty()
+        {
+            self.received = BytesMut::from(SHUTDOWN_PONG);
+            self.pong = Pong::Released;
+        }
     }
 
     fn wrote(&self, result: &Poll<io::Result<usize>>) {
@@ -109,6 +145,7 @@ impl<T: Transport> AsyncRead for Guard<T> {
             // Nothing more of this client is looked at; the connection is about to end.
             return Poll::Pending;
         }
+        this.poll_pong(cx);
         let before = target.filled().len();
         if this.received.is_empty() {
             ready!(Pin::new(&mut this.io).poll_read(cx, target))?;
@@ -121,7 +158,7 @@ impl<T: Transport> AsyncRead for Guard<T> {
                 this.received = BytesMut::new();
             }
         }
-        this.scan(&target.filled()[before..]);
+        this.scan(&mut target.filled_mut()[before..]);
         Poll::Ready(Ok(()))
     }
 }

@@ -28,6 +28,7 @@ pub(super) struct Link {
     connection: RefCell<Option<Waker>>,
     open: Cell<usize>,
     quiet_since: Cell<Instant>,
+    leaving: Cell<bool>,
     end: Cell<Option<Reason>>,
 }
 
@@ -43,6 +44,7 @@ impl Link {
             connection: RefCell::default(),
             open: Cell::new(0),
             quiet_since: Cell::new(now),
+            leaving: Cell::new(false),
             end: Cell::new(None),
         })
     }
@@ -77,6 +79,15 @@ impl Link {
     /// Whether the socket takes nothing now.
     pub(super) fn is_stuck(&self) -> bool {
         self.blocked.get()
+    }
+
+    /// Whether the client was told to go.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.get()
+    }
+
+    pub(super) fn leaves(&self) {
+        self.leaving.set(true);
     }
 
     // ---- for streams ---------------------------------------------------------------------------------------------------

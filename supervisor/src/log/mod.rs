@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 pub mod capture;
 mod line;
@@ -78,6 +80,7 @@ pub struct LogSettings {
 /// When the destination cannot be opened.
 pub fn start(settings: &LogSettings) -> Result<(), String> {
     output::open(&settings.destination, settings.format)?;
+    let detailed = settings.level.filter() >= tracing::Level::DEBUG;
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(settings.level.filter())
         .with_writer(output::Entries)
@@ -86,10 +89,17 @@ pub fn start(settings: &LogSettings) -> Result<(), String> {
         // Otherwise a closed standard error is reported on standard error, which ends the process.
         .log_internal_errors(false)
         .event_format(line::Composer { format: settings.format, stamped: settings.destination.needs_stamps() })
-        .finish();
+        .finish()
+        .with(filter_fn(move |entry| !is_chatter(entry, detailed)));
     // Fails only when logging was started before, which keeps working.
     let _ = tracing::subscriber::set_global_default(subscriber);
     Ok(())
+}
+
+/// The `h2` crate warns of what clients do wrong; what that means for anybody is ours to say. Otherwise a client could
+/// fill the log.
+fn is_chatter(entry: &tracing::Metadata<'_>, detailed: bool) -> bool {
+    !detailed && *entry.level() > tracing::Level::ERROR && entry.target().starts_with("h2::")
 }
 
 /// Sets the name shown in each line from now on, such as `worker 2`.
