@@ -49,6 +49,12 @@ subtest 'defaults and replacement' => sub {
     is values_of('accept'), ['text/event-stream'], 'the type SSE asks for by default';
 };
 
+subtest 'numbers' => sub {
+    require JSON::MaybeXS;
+    $client->get('/', headers => { 'X-N' => 41 });
+    is(JSON::MaybeXS::encode_json(values_of('x-n')), '["41"]', 'arrive as strings, as they do over a connection');
+};
+
 subtest 'invalid shapes' => sub {
     for my $option (qw(headers query form)) {
         like dies { $client->post('/', $option => sub { }) }, qr/Expected hashref or arrayref of pairs, got CODE/, "$option: a coderef";

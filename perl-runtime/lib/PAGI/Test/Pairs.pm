@@ -50,7 +50,8 @@ sub _escape {
     return $bytes;
 }
 
-sub _defined { return defined $_[0] ? $_[0] : '' }
+# A string, as it will be on the wire: a number would still be one in the JSON of an application.
+sub _defined { return defined $_[0] ? "$_[0]" : '' }
 
 1;
 
