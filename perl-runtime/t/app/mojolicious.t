@@ -54,6 +54,7 @@ subtest requests => sub {
     my $response = $client->get('/session');
     is [$response->content, [$response->header_all('x-two')]], [1, ['a', 'b']], 'a new session; repeated headers';
     is $client->get('/session')->content, 2, 'its cookie';
+    is [$client->get('/redirect')->status, $client->get('/redirect')->location], [302, '/x'], 'a redirection';
     is $client->head('/')->content, '', 'HEAD';
     $response = $client->get('/die');
     is $response->status, 500, 'an exception';

@@ -35,6 +35,10 @@ subtest 'environment' => sub {
     %env = text_of($sent) =~ /^(\w+)=(.*)$/mg;
     is [@env{qw(SCRIPT_NAME SERVER_NAME SERVER_PORT REMOTE_ADDR REMOTE_PORT SERVER_PROTOCOL)}], ['', 'localhost', 80, '', 0, 'HTTP/1.1'], 'defaults';
     is $env{PATH}, $ENV{PATH}, 'PATH';
+    ($sent) = run_cgi([script => "$dir/env.cgi", env => { OURS => 'yes', SERVER_NAME => 'named' }], http_scope('/x'));
+    like text_of($sent), qr/^OURS=yes$/m, 'more variables';
+    like text_of($sent), qr/^SERVER_NAME=named$/m, 'which go over the others';
+    like dies { PAGI::App::WrapCGI->new(script => 'x', env => []) }, qr/'env' must be a hashref of variables/, 'a wrong kind of them';
     is $ENV{NOT_FOR_SCRIPTS}, 1, 'our environment is as it was';
 };
 

@@ -74,6 +74,9 @@ subtest 'array responses' => sub {
         { type => 'http.response.start', status => 201, headers => [['content-type', 'a/b'], ['set-cookie', 'a'], ['set-cookie', 'b']] },
         { type => 'http.response.body', body => "onetwo\xff", more => 0 },
     ], 'array';
+    { package Shown; use overload '""' => sub { 'shown' } }
+    ($sent) = run_psgi(sub { [200, ['X-Object' => bless({}, 'Shown')], ['']] });
+    is [map { ref, $_ } $sent->[0]{headers}[0][1]], ['', 'shown'], 'an object as header';
     my @chunks = ('a', 'b');
     ($sent) = run_psgi(sub { [200, [], sub { shift @chunks }] });
     is body_events($sent), [['a', 1], ['b', 1], ['', 0]], 'coderef';

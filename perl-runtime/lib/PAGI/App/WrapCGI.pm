@@ -22,24 +22,26 @@ my $READ = 65_536;    # bytes
 sub new {
     my ($class, %args) = @_;
     croak 'PAGI::App::WrapCGI needs script, the path of an executable' unless defined $args{script};
+    croak q{PAGI::App::WrapCGI 'env' must be a hashref of variables} if defined $args{env} && ref $args{env} ne 'HASH';
     return bless {
         script  => File::Spec->rel2abs("$args{script}"),
+        env     => { %{ $args{env} || {} } },
         timeout => check_seconds("PAGI::App::WrapCGI 'timeout'", $args{timeout} // 30),
     }, $class;
 }
 
 sub to_app {
     my ($self) = @_;
-    my ($script, $timeout) = @$self{qw(script timeout)};
+    my ($script, $timeout, $env) = @$self{qw(script timeout env)};
     return sub {
         my ($scope, $receive, $send) = @_;
         return unsupported($scope) if ($scope->{type} // '') ne 'http';
-        return _serve($scope, $receive, $send, $script, $timeout);
+        return _serve($scope, $receive, $send, $script, $timeout, $env);
     };
 }
 
 async sub _serve {
-    my ($scope, $receive, $send, $script, $timeout) = @_;
+    my ($scope, $receive, $send, $script, $timeout, $env) = @_;
     my $spool = PAGI::App::Support::Spool->new;
     await $spool->fill($receive) or return;
 
@@ -47,7 +49,7 @@ async sub _serve {
         PAGI::App::WrapCGI::Process->start(
             command     => $script,
             input       => $spool->file_handle,
-            environment => environment($scope, $spool->length),
+            environment => { %{ environment($scope, $spool->length) }, %$env },
         );
     };
     if (!$process) {
@@ -164,6 +166,11 @@ This module needs L<Future::IO>.
 =item script
 
 Required path of the executable. Croaks C<PAGI::App::WrapCGI needs script, the path of an executable>.
+
+=item env
+
+Hashref of further environment variables, bytes. Of the server's own environment the script sees C<PATH> only. Croaks
+C<PAGI::App::WrapCGI 'env' must be a hashref of variables>.
 
 =item timeout
 

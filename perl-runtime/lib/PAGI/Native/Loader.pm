@@ -21,6 +21,8 @@ sub load {
     _load_module_option($_) for @{$option{module}};
     my $app = _application(\%option);
     $app = _psgi($app, \%option) if _is_psgi($app, \%option);
+    # Some framework may have put a layer on it that buffers: what waits there would come late, and once from each worker.
+    select((select(STDERR), $| = 1)[0]);
     return _wrap($app, \%option);
 }
 

@@ -34,6 +34,7 @@ get '/big' => sub ($c) {
     $c->$next;
 };
 get '/file' => sub ($c) { $c->reply->file(__FILE__) };
+get '/redirect' => sub ($c) { $c->redirect_to('/x') };
 get '/die' => sub ($c) { die "on purpose\n" };
 get '/log/:key' => sub ($c) { $c->render(text => $log{ $c->param('key') } // 'nothing') };
 get '/started' => sub ($c) { $c->render(text => $log{server} // 'no') };

@@ -145,7 +145,7 @@ sub _headers {
     for my $name (@{ $headers->names }) {
         my $lower = lc $name;
         next if $lower =~ /\A(?:connection|keep-alive|transfer-encoding|upgrade)\z/;
-        push @pairs, map { [$lower, $_] } @{ $headers->every_header($name) };
+        push @pairs, map { [$lower, "$_"] } @{ $headers->every_header($name) };
     }
     return \@pairs;
 }

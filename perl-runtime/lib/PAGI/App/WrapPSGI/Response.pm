@@ -37,7 +37,8 @@ sub start_event {
     my ($status, $headers) = @_;
     my @headers;
     for (my $i = 0; $i < @$headers; $i += 2) {
-        push @headers, [lc $headers->[$i], $headers->[$i + 1] // ''];
+        # As a string: some put an object there, such as a URI.
+        push @headers, [lc $headers->[$i], '' . ($headers->[$i + 1] // '')];
     }
     return { type => 'http.response.start', status => $status, headers => \@headers };
 }
