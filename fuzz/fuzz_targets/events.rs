@@ -83,7 +83,7 @@ fuzz_target!(|input: (u8, bool, Vec<Event<'_>>)| {
     let request = REQUESTS[usize::from(kind) % REQUESTS.len()];
     let config = Config::default();
     let head = parse(request, &config).expect("a good request");
-    let peer = Rc::new(Peer { client: None, server: ("unix".to_owned(), None), tls: None });
+    let peer = Rc::new(Peer { client: None, server: ("unix".to_owned(), None), tls: None, secure: false });
     let exchange = Exchange::new(head, peer, Rc::new(Worker::new(config, None)), Instant::now());
     for event in &events {
         send(&exchange, event);

@@ -115,7 +115,8 @@ impl Service {
         host: Rc<dyn Host>,
         attach: impl FnOnce(UnboundedSender<Command>),
     ) -> Result<Self, String> {
-        let core = Rc::new(Core::new(options.http, options.access_log).with_tls(options.tls));
+        let core = Core::new(options.http, options.access_log).with_tls(options.tls);
+        let core = Rc::new(core.with_proxies(options.offload.proxies.clone()));
         if options.listeners.iter().any(|listener| matches!(listener.socket, Socket::Pool(_))) {
             core.jobs.take_here();
         }

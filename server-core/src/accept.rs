@@ -5,7 +5,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::http1::connection;
 use crate::http2;
 use crate::listener::{Listener, Socket};
 use crate::pool::taker;
+use crate::proxy::reader;
 use crate::scope::Peer;
 use crate::stats::Stats;
 use crate::tls::Protocol;
@@ -32,6 +33,20 @@ const MAX_TURNED_AWAY: u32 = 32;
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How long accepting pauses when the process or the system is out of descriptors.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+
+/// What comes before the first request on the connections of a listener.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Prelude {
+    /// A header of the PROXY protocol.
+    pub(crate) proxy: bool,
+    /// A TLS handshake.
+    pub(crate) tls: bool,
+}
+
+/// A socket that was accepted.
+pub(crate) trait Client: Transport + AsRawFd + AsFd + 'static {}
+
+impl<T: Transport + AsRawFd + AsFd + 'static> Client for T {}
 
 /// The accept tasks of one worker.
 pub struct Acceptor {
@@ -86,33 +101,33 @@ fn spawn(worker: &Rc<Worker>, listener: &Listener) -> io::Result<JoinHandle<()>>
     let worker = Rc::clone(worker);
     let listener = listener.try_clone()?;
     let queue = Opened::new(&worker, listener.as_raw_fd());
-    let tls = listener.tls;
+    let prelude = Prelude { proxy: listener.proxy, tls: listener.tls };
     Ok(match listener.socket {
         Socket::Tcp(socket) => {
             socket.set_nonblocking(true)?;
             let listener = TcpListener::from_std(socket)?;
-            tokio::task::spawn_local(accept_tcp(worker, listener, tls, queue))
+            tokio::task::spawn_local(accept_tcp(worker, listener, prelude, queue))
         }
         Socket::Unix(socket, path) => {
             socket.set_nonblocking(true)?;
             let listener = UnixListener::from_std(socket)?;
-            let peer = Peer { client: None, server: (path.display().to_string(), None), tls: None };
-            tokio::task::spawn_local(accept_unix(worker, listener, tls, Rc::new(peer), queue))
+            let peer = Peer { client: None, server: (path.display().to_string(), None), tls: None, secure: false };
+            tokio::task::spawn_local(accept_unix(worker, listener, prelude, Rc::new(peer), queue))
         }
         Socket::Pool(tickets) => tokio::task::spawn_local(taker::take_from(worker, tickets)),
     })
 }
 
-async fn accept_tcp(worker: Rc<Worker>, listener: TcpListener, tls: bool, _queue: Opened) {
+async fn accept_tcp(worker: Rc<Worker>, listener: TcpListener, prelude: Prelude, _queue: Opened) {
     loop {
-        let room = wait_for_room(&worker, tls).await;
+        let room = wait_for_room(&worker, prelude.tls).await;
         match listener.accept().await {
             Ok((stream, client)) => {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "cannot set TCP_NODELAY");
                 }
                 match stream.local_addr() {
-                    Ok(server) => take(&worker, room, stream, Rc::new(tcp_peer(client, server)), tls),
+                    Ok(server) => take(&worker, room, stream, Rc::new(tcp_peer(client, server)), prelude),
                     Err(error) => tracing::debug!(%error, "connection was gone before it was served"),
                 }
             }
@@ -121,11 +136,11 @@ async fn accept_tcp(worker: Rc<Worker>, listener: TcpListener, tls: bool, _queue
     }
 }
 
-async fn accept_unix(worker: Rc<Worker>, listener: UnixListener, tls: bool, peer: Rc<Peer>, _queue: Opened) {
+async fn accept_unix(worker: Rc<Worker>, listener: UnixListener, prelude: Prelude, peer: Rc<Peer>, _queue: Opened) {
     loop {
-        let room = wait_for_room(&worker, tls).await;
+        let room = wait_for_room(&worker, prelude.tls).await;
         match listener.accept().await {
-            Ok((stream, _)) => take(&worker, room, stream, Rc::clone(&peer), tls),
+            Ok((stream, _)) => take(&worker, room, stream, Rc::clone(&peer), prelude),
             Err(error) => pause(&error).await,
         }
     }
@@ -134,7 +149,7 @@ async fn accept_unix(worker: Rc<Worker>, listener: UnixListener, tls: bool, peer
 fn tcp_peer(client: SocketAddr, server: SocketAddr) -> Peer {
     let show = |address: SocketAddr| (address.ip().to_canonical().to_string(), address.port());
     let (host, port) = show(server);
-    Peer { client: Some(show(client)), server: (host, Some(port)), tls: None }
+    Peer { client: Some(show(client)), server: (host, Some(port)), tls: None, secure: false }
 }
 
 /// Whether a connection can be taken.
@@ -171,16 +186,18 @@ async fn wait_for_room(worker: &Worker, tls: bool) -> Room {
 
 /// Answers 503 to a connection that nobody has room for. Few of these are under way at a time, so that they cannot
 /// become a second, unlimited kind of connection.
-fn turn_away<T: Transport + AsRawFd + 'static>(worker: &Rc<Worker>, stream: T, peer: Rc<Peer>, tls: bool) {
+fn turn_away<T: Client>(worker: &Rc<Worker>, stream: T, peer: Rc<Peer>, prelude: Prelude) {
     let guard = Opened::new(worker, stream.as_raw_fd());
     worker.turned_away.set(worker.turned_away.get() + 1);
     tokio::task::spawn_local(async move {
-        if !tls {
-            connection::turn_away(stream, peer, Rc::clone(&guard.worker)).await;
-        } else if let Some((stream, peer)) = encrypt(stream, peer, &guard.worker).await {
-            connection::turn_away(stream, peer, Rc::clone(&guard.worker)).await;
-        }
         let worker = &guard.worker;
+        if let Some((stream, peer)) = introduced(stream, peer, worker, prelude).await {
+            if !prelude.tls {
+                connection::turn_away(stream, peer, Rc::clone(worker)).await;
+            } else if let Some((stream, peer)) = encrypt(stream, peer, worker).await {
+                connection::turn_away(stream, peer, Rc::clone(worker)).await;
+            }
+        }
         worker.turned_away.set(worker.turned_away.get() - 1);
         worker.room.notify_waiters();
     });
@@ -199,26 +216,48 @@ async fn pause(error: &io::Error) {
     }
 }
 
-fn take<T: Transport + AsRawFd + 'static>(worker: &Rc<Worker>, room: Room, stream: T, peer: Rc<Peer>, tls: bool) {
+fn take<T: Client>(worker: &Rc<Worker>, room: Room, stream: T, peer: Rc<Peer>, prelude: Prelude) {
     if room == Room::NoneAnywhere && worker.is_full() {
-        turn_away(worker, stream, peer, tls);
+        turn_away(worker, stream, peer, prelude);
     } else {
-        open(worker, stream, peer, tls);
+        open(worker, stream, peer, prelude);
     }
 }
 
-pub(crate) fn open<T: Transport + AsRawFd + 'static>(worker: &Rc<Worker>, stream: T, peer: Rc<Peer>, tls: bool) {
+pub(crate) fn open<T: Client>(worker: &Rc<Worker>, stream: T, peer: Rc<Peer>, prelude: Prelude) {
     Stats::add(&worker.stats.accepted, 1);
     Stats::add(&worker.stats.connections, 1);
     let guard = Counted(Opened::new(worker, stream.as_raw_fd()));
     tokio::task::spawn_local(async move {
         let worker = &guard.0.worker;
-        if !tls {
+        let Some((stream, peer)) = introduced(stream, peer, worker, prelude).await else { return };
+        if !prelude.tls {
             speak(stream, peer, worker).await;
         } else if let Some((stream, peer)) = encrypt(stream, peer, worker).await {
             speak(stream, peer, worker).await;
         }
     });
+}
+
+/// Reads what a proxy says about the connection, where one does. Nothing comes back when there is nobody to serve.
+async fn introduced<T: Client>(
+    mut stream: T,
+    peer: Rc<Peer>,
+    worker: &Rc<Worker>,
+    prelude: Prelude,
+) -> Option<(T, Rc<Peer>)> {
+    if !prelude.proxy {
+        return Some((stream, peer));
+    }
+    // Boxed, so that the task of other connections does not grow by it.
+    match Box::pin(reader::read(&mut stream, &peer, worker)).await {
+        Ok(peer) => Some((stream, peer)),
+        Err(reason) => {
+            let proxy = peer.client.as_ref().map_or("a local client", |(address, _)| address.as_str());
+            tracing::info!("Connection from {proxy} is closed: {reason}");
+            None
+        }
+    }
 }
 
 /// Makes the TLS handshake. What comes back has the facts of the session in its peer; nothing comes back when there is
@@ -235,7 +274,8 @@ async fn encrypt<T: Transport>(stream: T, peer: Rc<Peer>, worker: &Rc<Worker>) -
             Stats::add(&worker.stats.tls_handshakes, 1);
             Stats::add(&worker.stats.tls_resumed, info.resumed.into());
             let tls = Some(Rc::new(info));
-            Some((*stream, Rc::new(Peer { client: peer.client.clone(), server: peer.server.clone(), tls })))
+            let (client, server) = (peer.client.clone(), peer.server.clone());
+            Some((*stream, Rc::new(Peer { client, server, tls, secure: true })))
         }
         Handshake::PlainHttp(stream, received) => {
             Stats::add(&worker.stats.tls_failed, 1);

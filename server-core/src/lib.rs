@@ -38,6 +38,7 @@ pub mod offload;
 pub mod outbound;
 pub mod path;
 pub mod pool;
+pub mod proxy;
 pub mod reason;
 pub mod refusal;
 pub mod scope;

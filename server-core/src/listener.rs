@@ -12,6 +12,8 @@ pub struct Listener {
     pub socket: Socket,
     /// Whether clients speak TLS here.
     pub tls: bool,
+    /// Whether each connection begins with a header of the PROXY protocol.
+    pub proxy: bool,
 }
 
 /// A listening socket of either kind.
@@ -28,7 +30,7 @@ pub enum Socket {
 impl From<Socket> for Listener {
     /// A queue in the clear.
     fn from(socket: Socket) -> Self {
-        Self { socket, tls: false }
+        Self { socket, tls: false, proxy: false }
     }
 }
 
@@ -40,7 +42,7 @@ impl Listener {
             Socket::Unix(socket, path) => Socket::Unix(socket.try_clone()?, path.clone()),
             Socket::Pool(queue) => Socket::Pool(queue.try_clone()?),
         };
-        Ok(Self { socket, tls: self.tls })
+        Ok(Self { socket, tls: self.tls, proxy: self.proxy })
     }
 }
 

@@ -170,6 +170,8 @@ pub struct Peer {
     pub server: (String, Option<u16>),
     /// Facts of the TLS session, exactly when we terminate TLS (TLS-1, TLS-8).
     pub tls: Option<Rc<TlsInfo>>,
+    /// Whether the client speaks TLS, to us or to a proxy that we believe: decides between `http` and `https`.
+    pub secure: bool,
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::descriptors::Descriptors;
 use crate::drain::Drain;
 use crate::inbox::Inbox;
 use crate::pool::jobs::Jobs;
+use crate::proxy::forwarded::ProxyOptions;
 use crate::service::Service;
 use crate::stats::Stats;
 use crate::tls::Terminator;
@@ -41,6 +42,7 @@ pub struct Worker {
     pub jobs: Jobs,
     services: OnceCell<Vec<Rc<dyn Service>>>,
     access_log: RefCell<Option<AccessLog>>,
+    proxies: ProxyOptions,
     /// One read buffer for all connections: an idle connection holds no memory of its own.
     pub(crate) scratch: RefCell<Vec<u8>>,
     /// The same for what is still, or already, encrypted.
@@ -75,6 +77,7 @@ impl Worker {
             scratch: RefCell::new(vec![0; SCRATCH]),
             ciphertext: RefCell::default(),
             tls: None,
+            proxies: ProxyOptions::default(),
             finished: Notify::new(),
             room: Notify::new(),
         }
@@ -99,6 +102,16 @@ impl Worker {
     #[must_use]
     pub fn with_tls(self, tls: Option<Terminator>) -> Self {
         Self { tls, ..self }
+    }
+
+    /// The same worker, with proxies that it believes.
+    #[must_use]
+    pub fn with_proxies(self, proxies: ProxyOptions) -> Self {
+        Self { proxies, ..self }
+    }
+
+    pub(crate) fn proxies(&self) -> &ProxyOptions {
+        &self.proxies
     }
 
     /// Current time of the monotonic clock.

@@ -16,6 +16,8 @@ pub enum Address {
         port: u16,
         /// Whether clients speak TLS here.
         tls: bool,
+        /// Whether connections begin with a header of the PROXY protocol.
+        proxy: bool,
     },
     /// Path of a Unix socket.
     Unix {
@@ -25,20 +27,25 @@ pub enum Address {
         mode: Option<u32>,
         /// Whether clients speak TLS here.
         tls: bool,
+        /// Whether connections begin with a header of the PROXY protocol.
+        proxy: bool,
     },
 }
 
 impl Address {
     /// Understands one `--listen` value: `/path`, `./path`, `[v6]:port`, `host:port`, anything else is a path. `,ssl`
-    /// behind any of them asks for TLS.
+    /// behind any of them asks for TLS, `,proxy` for the PROXY protocol.
     ///
     /// # Errors
     /// What is wrong, worded to follow the option's name.
     pub fn parse(text: &str) -> Result<Self, String> {
-        match text.strip_suffix(",ssl") {
-            Some(place) => Self::parse_place(place).map(|address| address.with_tls(true)),
-            None => Self::parse_place(text),
+        if let Some(place) = text.strip_suffix(",ssl") {
+            return Self::parse(place).map(|address| address.with_tls(true));
         }
+        if let Some(place) = text.strip_suffix(",proxy") {
+            return Self::parse(place).map(|address| address.with_proxy(true));
+        }
+        Self::parse_place(text)
     }
 
     /// The same for a place where TLS is not spoken.
@@ -50,7 +57,7 @@ impl Address {
         if text.is_empty() {
             return Err(FORMS.to_owned());
         }
-        let path = || Self::Unix { path: PathBuf::from(text), mode: None, tls: false };
+        let path = || Self::Unix { path: PathBuf::from(text), mode: None, tls: false, proxy: false };
         if text.starts_with(['/', '.']) {
             return Ok(path());
         }
@@ -59,7 +66,7 @@ impl Address {
             if host.parse::<std::net::Ipv6Addr>().is_err() {
                 return Err("takes an IPv6 address between the brackets".to_owned());
             }
-            return Ok(Self::Tcp { host: host.to_owned(), port: parse_port(port)?, tls: false });
+            return Ok(Self::Tcp { host: host.to_owned(), port: parse_port(port)?, tls: false, proxy: false });
         }
         match text.rsplit_once(':') {
             Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -69,7 +76,7 @@ impl Address {
                 if host.contains(':') {
                     return Err("takes an IPv6 address in brackets, like [::1]:5000".to_owned());
                 }
-                Ok(Self::Tcp { host: host.to_owned(), port: parse_port(port)?, tls: false })
+                Ok(Self::Tcp { host: host.to_owned(), port: parse_port(port)?, tls: false, proxy: false })
             }
             _ => Ok(path()),
         }
@@ -79,7 +86,7 @@ impl Address {
     #[must_use]
     pub fn anchored(self, directory: &Path) -> Self {
         match self {
-            Self::Unix { path, mode, tls } => Self::Unix { path: directory.join(path), mode, tls },
+            Self::Unix { path, mode, tls, proxy } => Self::Unix { path: directory.join(path), mode, tls, proxy },
             tcp => tcp,
         }
     }
@@ -90,6 +97,23 @@ impl Address {
         match self {
             Self::Tcp { tls, .. } | Self::Unix { tls, .. } => *tls,
         }
+    }
+
+    /// Whether connections begin with a header of the PROXY protocol.
+    #[must_use]
+    pub fn proxy(&self) -> bool {
+        match self {
+            Self::Tcp { proxy, .. } | Self::Unix { proxy, .. } => *proxy,
+        }
+    }
+
+    /// The same address with or without it.
+    #[must_use]
+    pub fn with_proxy(mut self, wanted: bool) -> Self {
+        match &mut self {
+            Self::Tcp { proxy, .. } | Self::Unix { proxy, .. } => *proxy = wanted,
+        }
+        self
     }
 
     /// The same address with or without TLS.
@@ -114,7 +138,7 @@ pub fn parse_port(text: &str) -> Result<u16, String> {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { host, port, tls } => {
+            Self::Tcp { host, port, tls, .. } => {
                 let scheme = if *tls { "https" } else { "http" };
                 let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
                 write!(f, "{scheme}://{open}{host}{close}:{port}/")
@@ -129,11 +153,11 @@ mod tests {
     use super::*;
 
     fn tcp(host: &str, port: u16) -> Address {
-        Address::Tcp { host: host.to_owned(), port, tls: false }
+        Address::Tcp { host: host.to_owned(), port, tls: false, proxy: false }
     }
 
     fn unix(path: &str) -> Address {
-        Address::Unix { path: path.into(), mode: None, tls: false }
+        Address::Unix { path: path.into(), mode: None, tls: false, proxy: false }
     }
 
     #[test]
@@ -151,6 +175,9 @@ mod tests {
             ("host:", unix("host:")),
             ("[::1]:8443,ssl", tcp("::1", 8443).with_tls(true)),
             ("/run/app.sock,ssl", unix("/run/app.sock").with_tls(true)),
+            ("h:1,proxy", tcp("h", 1).with_proxy(true)),
+            ("h:1,proxy,ssl", tcp("h", 1).with_proxy(true).with_tls(true)),
+            ("/run/app.sock,ssl,proxy", unix("/run/app.sock").with_tls(true).with_proxy(true)),
             ("/run/app,ssl.sock", unix("/run/app,ssl.sock")),
         ];
         for (text, expected) in table {

@@ -29,8 +29,8 @@ mod tests {
     fn each_queue_of_each_tcp_address() {
         let directory = tempfile::tempdir().unwrap();
         let addresses = [
-            Address::Tcp { host: "127.0.0.1".to_owned(), port: 0, tls: false },
-            Address::Unix { path: directory.path().join("a.sock"), mode: None, tls: false },
+            Address::Tcp { host: "127.0.0.1".to_owned(), port: 0, tls: false, proxy: false },
+            Address::Unix { path: directory.path().join("a.sock"), mode: None, tls: false, proxy: false },
         ];
         let sockets = Sockets::bind(&addresses, 3, 16).unwrap();
         let Some(Address::Tcp { port, .. }) = sockets.addresses().next() else { panic!("no TCP address") };

@@ -54,6 +54,7 @@ struct Queue {
     /// Of a Unix socket.
     path: Option<PathBuf>,
     tls: bool,
+    proxy: bool,
 }
 
 /// What a process finds when it unpacks its bundle.
@@ -115,7 +116,7 @@ pub fn start<'a>(
             Socket::Tcp(_) | Socket::Pool(_) => None,
             Socket::Unix(_, path) => Some(path.clone()),
         };
-        listed.push(Queue { number: socket.as_raw_fd(), path, tls: queue.tls });
+        listed.push(Queue { number: socket.as_raw_fd(), path, tls: queue.tls, proxy: queue.proxy });
         kept.push(socket);
     }
     kept.extend(pool.iter().flat_map(|pool| [pool.put.as_fd(), pool.take.as_fd()]));
@@ -159,7 +160,7 @@ fn unpack_from(number: RawFd) -> io::Result<Inheritance> {
             None => Socket::Tcp(TcpListener::from(socket)),
             Some(path) => Socket::Unix(UnixListener::from(socket), path),
         };
-        Ok(Listener { socket, tls: queue.tls })
+        Ok(Listener { socket, tls: queue.tls, proxy: queue.proxy })
     };
     Ok(Inheritance {
         role: contents.role,

@@ -115,9 +115,9 @@ impl Inherited {
         for (place, _) in &self.sockets {
             let address = match place {
                 Place::Tcp(address) => {
-                    Address::Tcp { host: address.ip().to_string(), port: address.port(), tls: false }
+                    Address::Tcp { host: address.ip().to_string(), port: address.port(), tls: false, proxy: false }
                 }
-                Place::Unix(path) => Address::Unix { path: path.clone(), mode: None, tls: false },
+                Place::Unix(path) => Address::Unix { path: path.clone(), mode: None, tls: false, proxy: false },
             };
             if !addresses.contains(&address) {
                 addresses.push(address);

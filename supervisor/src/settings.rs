@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
 use crate::cli::{
-    self, Http2Options, HttpOptions, Lifespan, LoopOptions, OffloadOptions, PoolOptions, ProcessOptions,
+    self, Http2Options, HttpOptions, Lifespan, LoopOptions, OffloadOptions, PoolOptions, ProcessOptions, ProxyOptions,
     ServiceOptions, StoreOptions,
 };
 use crate::config::origin::{Effective, Origin};
@@ -55,6 +55,8 @@ pub struct Settings {
     pub http: HttpOptions,
     /// HTTP/2.
     pub http2: Http2Options,
+    /// Proxies that are believed.
+    pub proxies: ProxyOptions,
     /// What the server does in the application's place.
     pub offload: OffloadOptions,
     /// Limits of what workers share.
@@ -208,6 +210,9 @@ fn check(parsed: cli::Parsed, directory: PathBuf, default_mode: &str) -> Result<
         Ordering::Equal | Ordering::Less => !parsed.options.app.no_default_middleware,
     };
     let tls = tls::check(&parsed.options.tls, !parsed.options.http2.no_http2, &mut listen, &directory, &mut warnings)?;
+    if listen.iter().any(Address::proxy) && parsed.options.proxies.trusted_proxies.is_empty() {
+        return Err("An address with ,proxy needs --trusted-proxies, which says whom to believe".to_owned());
+    }
     let http = &parsed.options.http;
     if http.write_low_watermark >= http.write_high_watermark {
         return Err(format!(
@@ -253,6 +258,7 @@ fn check(parsed: cli::Parsed, directory: PathBuf, default_mode: &str) -> Result<
         event_loop: options.event_loop,
         http: options.http,
         http2: options.http2,
+        proxies: options.proxies,
         offload: options.offload,
         store: options.store,
         root_path: options.app.root_path,
@@ -314,7 +320,7 @@ fn addresses(
 ) -> Result<(Vec<Address>, bool), String> {
     let options = &parsed.options.listen;
     let with_mode = |address: Address| match address.anchored(directory) {
-        Address::Unix { path, tls, .. } => Address::Unix { path, mode: options.socket_mode, tls },
+        Address::Unix { path, tls, proxy, .. } => Address::Unix { path, mode: options.socket_mode, tls, proxy },
         tcp @ Address::Tcp { .. } => tcp,
     };
     let plain = parsed.rank("host").max(parsed.rank("port"));
@@ -332,10 +338,10 @@ fn addresses(
     }
     if strongest == 0 || plain > strongest {
         let host = options.host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        return Ok((vec![Address::Tcp { host, port: options.port, tls: false }], plain > 0));
+        return Ok((vec![Address::Tcp { host, port: options.port, tls: false, proxy: false }], plain > 0));
     }
     let chosen = match (&options.socket, socket > listen) {
-        (Some(path), true) => vec![Address::Unix { path: path.clone(), mode: None, tls: false }],
+        (Some(path), true) => vec![Address::Unix { path: path.clone(), mode: None, tls: false, proxy: false }],
         _ => options.listen.clone(),
     };
     Ok((chosen.into_iter().map(with_mode).collect(), true))
@@ -527,7 +533,10 @@ impl Settings {
     /// What workers do in the application's place.
     #[must_use]
     pub fn offload(&self) -> pagi_server_core::offload::OffloadOptions {
-        self.offload.core(&self.app.directory)
+        pagi_server_core::offload::OffloadOptions {
+            folders: self.offload.folders(&self.app.directory),
+            proxies: self.proxies.core(),
+        }
     }
 
     /// Reads certificates and keys, and checks them.

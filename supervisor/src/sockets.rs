@@ -39,6 +39,12 @@ impl Group {
         self.queues.iter_mut().for_each(|queue| queue.tls = tls);
         self
     }
+
+    fn with_proxy(mut self, proxy: bool) -> Self {
+        self.address = self.address.with_proxy(proxy);
+        self.queues.iter_mut().for_each(|queue| queue.proxy = proxy);
+        self
+    }
 }
 
 /// All listening sockets, in the order the user gave.
@@ -68,7 +74,8 @@ impl Sockets {
                 Address::Tcp { host, port, .. } => {
                     let target = resolve(host, *port)?;
                     if let Some((port, queues)) = inherited.claim_tcp(target.ip(), target.port(), addresses) {
-                        let address = Address::Tcp { host: host.clone(), port, tls: address.tls() };
+                        let address =
+                            Address::Tcp { host: host.clone(), port, tls: address.tls(), proxy: address.proxy() };
                         Group { address, queues, file: None }
                     } else {
                         let only_v6 = shares_port_with_v4(target, addresses);
@@ -83,7 +90,7 @@ impl Sockets {
                     }
                 },
             };
-            groups.push(group.with_tls(address.tls()));
+            groups.push(group.with_tls(address.tls()).with_proxy(address.proxy()));
         }
         Ok(Self { groups })
     }
@@ -195,7 +202,7 @@ fn bind_tcp(host: &str, target: SocketAddr, only_v6: bool, queues: usize, backlo
         address.set_port(listener.local_addr().map_err(|error| explain(&error))?.port());
         group.push(Queue::Tcp(listener).into());
     }
-    let address = Address::Tcp { host: host.to_owned(), port: address.port(), tls: false };
+    let address = Address::Tcp { host: host.to_owned(), port: address.port(), tls: false, proxy: false };
     Ok(Group { address, queues: group, file: None })
 }
 
@@ -271,7 +278,7 @@ fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32) -> Result<Group, Stri
     let listener = private_unix_listener(path, backlog).map_err(explain)?;
     let file = SocketFile::adopt(path).map_err(explain)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode.unwrap_or(DEFAULT_SOCKET_MODE))).map_err(explain)?;
-    let address = Address::Unix { path: path.to_owned(), mode, tls: false };
+    let address = Address::Unix { path: path.to_owned(), mode, tls: false, proxy: false };
     Ok(Group { address, queues: vec![Queue::Unix(listener, path.to_owned()).into()], file: Some(file) })
 }
 
@@ -314,7 +321,7 @@ mod tests {
     use super::*;
 
     fn tcp(host: &str, port: u16) -> Address {
-        Address::Tcp { host: host.to_owned(), port, tls: false }
+        Address::Tcp { host: host.to_owned(), port, tls: false, proxy: false }
     }
 
     fn port_of(sockets: &Sockets) -> u16 {
@@ -369,13 +376,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.sock");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        let plain = Sockets::bind(&[Address::Unix { path: path.clone(), mode: None, tls: false }], 4, 16).unwrap();
+        let plain = Sockets::bind(&[Address::Unix { path: path.clone(), mode: None, tls: false, proxy: false }], 4, 16)
+            .unwrap();
         assert_eq!(plain.shape(), [1], "a Unix socket has one queue");
         assert_eq!(mode(&path), 0o600);
         drop(plain);
         assert!(!path.exists(), "removed by its owner");
         let open =
-            Sockets::bind(&[Address::Unix { path: path.clone(), mode: Some(0o660), tls: false }], 1, 16).unwrap();
+            Sockets::bind(&[Address::Unix { path: path.clone(), mode: Some(0o660), tls: false, proxy: false }], 1, 16)
+                .unwrap();
         assert_eq!(mode(&path), 0o660);
         fs::remove_file(&path).unwrap();
         fs::write(&path, "somebody else's").unwrap();
@@ -387,7 +396,7 @@ mod tests {
     fn stale_live_and_foreign_files() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.sock");
-        let address = [Address::Unix { path: path.clone(), mode: None, tls: false }];
+        let address = [Address::Unix { path: path.clone(), mode: None, tls: false, proxy: false }];
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         let first = Sockets::bind(&address, 1, 16).expect("a stale socket is replaced");
         let error = Sockets::bind(&address, 1, 16).unwrap_err();

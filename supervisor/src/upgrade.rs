@@ -196,8 +196,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.sock");
         let addresses = [
-            Address::Tcp { host: "127.0.0.1".to_owned(), port: 0, tls: false },
-            Address::Unix { path: path.clone(), mode: None, tls: false },
+            Address::Tcp { host: "127.0.0.1".to_owned(), port: 0, tls: false, proxy: false },
+            Address::Unix { path: path.clone(), mode: None, tls: false, proxy: false },
         ];
         let sockets = Sockets::bind(&addresses, 1, 16).unwrap();
         let Some(Address::Tcp { port, .. }) = sockets.addresses().next() else { panic!("no TCP address") };

@@ -42,7 +42,7 @@ pub(crate) fn call_application(
         fullflush: c_int::from(config.fullflush),
         http_version: head.version.as_str().into(),
         method: head.method().into(),
-        scheme: scheme(head.kind, peer.tls.is_some()).into(),
+        scheme: scheme(head.kind, peer.secure).into(),
         path: path_bytes.into(),
         raw_path: head.raw_path().into(),
         query_string: head.query_string().into(),
@@ -90,8 +90,8 @@ impl<'a> TlsStrings<'a> {
     }
 }
 
-fn scheme(kind: ScopeKind, is_tls: bool) -> &'static str {
-    match (kind, is_tls) {
+fn scheme(kind: ScopeKind, is_secure: bool) -> &'static str {
+    match (kind, is_secure) {
         (ScopeKind::WebSocket, false) => "ws",
         (ScopeKind::WebSocket, true) => "wss",
         (_, false) => "http",

@@ -215,11 +215,12 @@ impl<'w, T: Transport> Connection<'w, T> {
 
     // ---- one exchange ---------------------------------------------------------------------------------------------------
 
-    async fn exchange(&mut self, head: RequestHead) -> After {
+    async fn exchange(&mut self, mut head: RequestHead) -> After {
         let framing = head.framing;
         let waits_for_continue = head.expects_continue;
         let now = self.worker.now();
-        let exchange = Exchange::new(head, Rc::clone(&self.peer), Rc::clone(&self.worker), now);
+        let peer = self.worker.proxies().see_through(&self.peer, &mut head);
+        let exchange = Exchange::new(head, peer, Rc::clone(&self.worker), now);
         let mut body = BodyDecoder::new(framing, self.worker.config.max_body_size);
         service::begin(&exchange);
         let mut flow = Flow::new(now);

@@ -38,7 +38,7 @@ pub(super) async fn serve(
     }
     let (parts, body) = request.into_parts();
     let bodiless = body.is_end_stream();
-    let head = match request::head(&parts, bodiless, &worker.config) {
+    let mut head = match request::head(&parts, bodiless, &worker.config) {
         Ok(head) => head,
         Err(refusal) => {
             let is_head = parts.method == http::Method::HEAD;
@@ -48,6 +48,7 @@ pub(super) async fn serve(
         }
     };
     drop(parts);
+    let peer = worker.proxies().see_through(&peer, &mut head);
     let exchange = Exchange::new(head, peer, Rc::clone(&worker), worker.now());
     if bodiless {
         exchange.push_inbound(Bytes::new(), true);

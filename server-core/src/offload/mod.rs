@@ -5,6 +5,7 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 
 use crate::files::folder::{FolderOptions, Folders};
+use crate::proxy::forwarded::ProxyOptions;
 use crate::service::Service;
 
 /// Everything that can be switched on.
@@ -12,6 +13,8 @@ use crate::service::Service;
 pub struct OffloadOptions {
     /// Static folders.
     pub folders: Vec<FolderOptions>,
+    /// Proxies that are believed.
+    pub proxies: ProxyOptions,
 }
 
 impl OffloadOptions {

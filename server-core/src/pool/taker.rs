@@ -46,7 +46,7 @@ fn begin(worker: &Rc<Worker>, ticket: Ticket, mut stream: UnixStream) {
             let opened: io::Result<_> =
                 stream.set_nonblocking(true).and_then(|()| tokio::net::UnixStream::from_std(stream));
             match opened {
-                Ok(stream) => accept::open(worker, stream, Rc::new(Peer::from(origin)), false),
+                Ok(stream) => accept::open(worker, stream, Rc::new(Peer::from(origin)), accept::Prelude::default()),
                 Err(error) => tracing::error!(%error, "a request cannot be served"),
             }
         }

@@ -25,18 +25,19 @@ pub struct Origin {
     client: Option<(String, u16)>,
     server: (String, Option<u16>),
     tls: Option<Rc<TlsInfo>>,
+    secure: bool,
 }
 
 impl From<&Peer> for Origin {
     fn from(peer: &Peer) -> Self {
         // Between our own processes it is HTTP/1.1, whatever the client speaks.
         let tls = peer.tls.as_deref().map(|tls| Rc::new(TlsInfo { protocol: Protocol::Http1, ..tls.clone() }));
-        Self { client: peer.client.clone(), server: peer.server.clone(), tls }
+        Self { client: peer.client.clone(), server: peer.server.clone(), tls, secure: peer.secure }
     }
 }
 
 impl From<Origin> for Peer {
     fn from(origin: Origin) -> Self {
-        Self { client: origin.client, server: origin.server, tls: origin.tls }
+        Self { client: origin.client, server: origin.server, tls: origin.tls, secure: origin.secure }
     }
 }

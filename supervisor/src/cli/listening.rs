@@ -33,7 +33,7 @@ pub struct ListenOptions {
     #[arg(
         long,
         help = "HOST:PORT, [IPV6]:PORT or the path of a Unix socket, repeatable; replaces --host and --port. With ,ssl \
-                behind it TLS is spoken there, and only at such addresses",
+                behind it TLS is spoken there, and only at such addresses; with ,proxy each connection begins with a header of the PROXY protocol (see --trusted-proxies)",
         value_parser = Address::parse,
         value_name = "ADDRESS"
     )]

@@ -22,6 +22,7 @@ mod logs;
 mod offload;
 mod pool;
 mod processes;
+mod proxies;
 mod service;
 mod store;
 mod tls;
@@ -36,6 +37,7 @@ pub use logs::LogOptions;
 pub use offload::OffloadOptions;
 pub use pool::PoolOptions;
 pub use processes::ProcessOptions;
+pub use proxies::ProxyOptions;
 pub use service::ServiceOptions;
 pub use store::StoreOptions;
 pub use tls::TlsOptions;
@@ -111,6 +113,9 @@ pub struct CommandLine {
     /// HTTP/2.
     #[command(flatten)]
     pub http2: Http2Options,
+    /// Proxies in front of the server.
+    #[command(flatten)]
+    pub proxies: ProxyOptions,
     /// What the server does in the application's place.
     #[command(flatten)]
     pub offload: OffloadOptions,

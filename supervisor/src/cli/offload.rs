@@ -1,8 +1,9 @@
 //! What the server does in the application's place.
 
+use std::path::Path;
+
 use clap::Args;
 use pagi_server_core::files::folder::FolderOptions;
-use pagi_server_core::offload;
 use serde::{Deserialize, Serialize};
 
 use super::folder;
@@ -24,14 +25,14 @@ pub struct OffloadOptions {
 }
 
 impl OffloadOptions {
-    /// As the core wants it.
+    /// The folders, with their directories relative to this one.
     #[must_use]
-    pub fn core(&self, directory: &std::path::Path) -> offload::OffloadOptions {
+    pub fn folders(&self, directory: &Path) -> Vec<FolderOptions> {
         let anchored = |folder: &FolderOptions| {
             let mut folder = folder.clone();
             folder.directory = directory.join(folder.directory);
             folder
         };
-        offload::OffloadOptions { folders: self.folders.iter().map(anchored).collect() }
+        self.folders.iter().map(anchored).collect()
     }
 }

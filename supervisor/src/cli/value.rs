@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use pagi_server_core::access_log::Format;
+use pagi_server_core::proxy::forwarded::Fields;
+use pagi_server_core::proxy::networks::Network;
 use pagi_server_core::tls::cipher;
 use pagi_server_core::tls::settings::{MinVersion, VerifyClient};
 
@@ -161,6 +163,26 @@ pub fn min_version(text: &str) -> Result<MinVersion, String> {
         "1.2" | "TLSv1_2" | "TLSv1.2" => Ok(MinVersion::Tls12),
         "1.3" | "TLSv1_3" | "TLSv1.3" => Ok(MinVersion::Tls13),
         _ => Err("takes 1.2 or 1.3".to_owned()),
+    }
+}
+
+/// A network of proxies.
+///
+/// # Errors
+/// Like all parsers here.
+pub fn network(text: &str) -> Result<Network, String> {
+    text.parse()
+}
+
+/// The fields that proxies write.
+///
+/// # Errors
+/// Like all parsers here.
+pub fn proxy_fields(text: &str) -> Result<Fields, String> {
+    match text {
+        "x-forwarded" => Ok(Fields::XForwarded),
+        "forwarded" => Ok(Fields::Forwarded),
+        _ => Err("takes x-forwarded or forwarded".to_owned()),
     }
 }
 

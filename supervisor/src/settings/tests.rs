@@ -35,7 +35,7 @@ fn mistake(arguments: &[&str]) -> String {
 #[test]
 fn defaults_are_those_of_the_reference() {
     let settings = settings(&[]);
-    assert_eq!(settings.listen, [Address::Tcp { host: "127.0.0.1".to_owned(), port: 5000, tls: false }]);
+    assert_eq!(settings.listen, [Address::Tcp { host: "127.0.0.1".to_owned(), port: 5000, tls: false, proxy: false }]);
     assert_eq!((settings.queues, settings.backlog), (1, 2048));
     let processes = &settings.processes;
     assert_eq!((processes.workers, processes.no_preload, processes.max_requests), (0, false, 0));
@@ -83,10 +83,10 @@ const EFFECTS: &[(&[&str], Check)] = {
         (&["-o", "[::1]"], |s| s.listen[0].to_string() == "http://[::1]:5000/"),
         (&["--socket", "a.sock"], |s| s.listen[0].to_string() == "unix:/srv/here/a.sock"),
         (&["--socket", "/a", "--socket-mode", "0660"], |s| {
-            s.listen == [Address::Unix { path: "/a".into(), mode: Some(0o660), tls: false }]
+            s.listen == [Address::Unix { path: "/a".into(), mode: Some(0o660), tls: false, proxy: false }]
         }),
         (&["--listen", "h:1", "--listen", "./b", "--socket-mode", "0666"], |s| {
-            s.listen[1] == Address::Unix { path: "/srv/here/./b".into(), mode: Some(0o666), tls: false }
+            s.listen[1] == Address::Unix { path: "/srv/here/./b".into(), mode: Some(0o666), tls: false, proxy: false }
                 && s.listen.len() == 2
         }),
         (&["-b", "7"], |s| s.backlog == 7),

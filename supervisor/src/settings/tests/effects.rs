@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::log::{Destination, Format};
+use pagi_server_core::proxy::forwarded::Fields;
 
 pub(super) const EFFECTS: &[(&[&str], Check)] = &[
     (&["--max-request-line", "100"], |s| s.http_config().max_request_line == 100),
@@ -19,6 +20,8 @@ pub(super) const EFFECTS: &[(&[&str], Check)] = &[
     (&["--pool-queue-limit", "5"], |s| s.pool.pool_queue_limit == 5),
     (&["--pool-queue-timeout", "5"], |s| s.pool.pool_queue_timeout == Duration::from_secs(5)),
     (&["--pool-buffer", "5"], |s| s.pool.pool_buffer == 5),
+    (&["--trusted-proxies", "10.0.0.0/8,unix", "--trusted-proxies", "::1"], |s| s.offload().proxies.trusted.len() == 3),
+    (&["--proxy-headers", "forwarded"], |s| s.offload().proxies.fields == Fields::Forwarded),
     (&["--static", "/a=b"], |s| s.offload().folders[0].directory == Path::new("/srv/here/b")),
     (&["--store-entries", "5"], |s| s.store.store_entries == 5),
     (&["--store-bytes", "5"], |s| s.store.store_bytes == 5),
@@ -64,6 +67,13 @@ fn the_rest_of_the_refusals_are_sentences() {
             &["-s", "Other::Server"],
             "Cannot load server 'Other::Server': this program is the server, and takes the place of PAGI::Server only",
         ),
+        (
+            &["--trusted-proxies", "10.0.0.0/33"],
+            "--trusted-proxies takes an address, a network such as 10.0.0.0/8, or unix, got '10.0.0.0/33'",
+        ),
+        (&["--proxy-headers", "all"], "--proxy-headers takes x-forwarded or forwarded, got 'all'"),
+        (&["--listen", "h:1,proxy"], "An address with ,proxy needs --trusted-proxies, which says whom to believe"),
+        (&["--static", "assets=x"], "--static takes a path that starts with '/', not encoded, got 'assets=x'"),
         (&["--max-request-line", "0"], "--max-request-line takes a whole number from 1, got '0'"),
         (
             &["--access-log-format", "%{nothing}x"],
