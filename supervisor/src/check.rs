@@ -55,6 +55,9 @@ fn files(settings: &Settings) -> Vec<String> {
         let key = if reason.contains("group:") { "group" } else { "user" };
         problems.push(place(settings, key) + &reason);
     }
+    if let Some(Err(reason)) = service.control_group.as_deref().map(privileges::find_group) {
+        problems.push(place(settings, "control_group") + &reason);
+    }
     let written = [
         ("pid", service.pid_file.as_deref()),
         ("control_socket", service.control_socket.as_deref()),

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::log::Level;
+
 /// One worker process. A new one gets a new id, also when it takes over the number of an old one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct WorkerId(pub u64);
@@ -27,6 +29,8 @@ pub struct Order {
 pub enum ToMold {
     /// Make a worker.
     Fork(Order),
+    /// Log from this level on; in the workers it forks, too.
+    LogLevel(Level),
     /// The server is ready: let go of the terminal it was started from.
     Detach,
 }
@@ -73,6 +77,8 @@ pub enum ToWorker {
     Hurry,
     /// Open log files anew.
     ReopenLogs,
+    /// Log from this level on.
+    LogLevel(Level),
     /// Read TLS certificates anew.
     ReloadCertificates,
     /// The server is ready: let go of the terminal it was started from.

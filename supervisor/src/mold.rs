@@ -145,6 +145,7 @@ fn fork_on_request(channel: &OwnedFd, guardian: Pid, settings: &mut Settings) ->
         };
         match message {
             ToMold::Detach => daemon::release_terminal(),
+            ToMold::LogLevel(level) => log::set_level(level),
             ToMold::Fork(order) => {
                 let Some(channel) = attached.pop() else { continue };
                 if let Some(tls) = &mut settings.tls {

@@ -120,7 +120,11 @@ fn find_user(name: &str) -> Result<User, String> {
     found.ok().flatten().ok_or_else(|| format!("Unknown user: {name}"))
 }
 
-fn find_group(name: &str) -> Result<Group, String> {
+/// Looks up a group by its name or number.
+///
+/// # Errors
+/// `Unknown group: NAME`.
+pub fn find_group(name: &str) -> Result<Group, String> {
     let found = match name.parse() {
         Ok(number) => Group::from_gid(Gid::from_raw(number)),
         Err(_) => Group::from_name(name),

@@ -5,7 +5,7 @@ use crate::config::origin::Effective;
 use crate::settings::{self, Settings};
 
 /// Options that the master has acted upon once and for all.
-const NEEDS_RESTART: [&str; 18] = [
+const NEEDS_RESTART: [&str; 19] = [
     "listen",
     "host",
     "port",
@@ -23,6 +23,7 @@ const NEEDS_RESTART: [&str; 18] = [
     "pid",
     "daemonize",
     "control_socket",
+    "control_group",
     "admin_listen",
 ];
 
@@ -79,6 +80,10 @@ fn merge(current: &Settings, mut new: Settings) -> (Settings, Vec<String>) {
     };
     new.log.destination.clone_from(&current.log.destination);
     new.log.format = current.log.format;
+    if new.configured_level() == current.configured_level() {
+        // What pagictl has said since holds until the configuration says something else.
+        new.log.level = current.log.level;
+    }
     // Between one process and several lies a different kind of server.
     let crosses = new.has_workers() != current.has_workers();
     if crosses {
@@ -111,6 +116,7 @@ fn shown(after: &Effective, before: &Effective) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::Level;
 
     fn settings(arguments: &[&str]) -> Settings {
         let arguments = ["pagi-server", "-E", "none"].iter().chain(arguments).map(Into::into);
@@ -134,6 +140,23 @@ mod tests {
         );
         let port = merged.effective.iter().find(|option| option.key == "port").unwrap();
         assert_eq!(port.values, ["5000"], "what is shown is what is in effect");
+    }
+
+    #[test]
+    fn a_level_that_was_told_holds_until_the_configuration_changes() {
+        let mut current = settings(&["-w", "2", "--log-level", "warn"]);
+        current.log.level = Level::Debug;
+        let told = |settings: &Settings| {
+            let shown = settings.in_effect();
+            shown.iter().find(|option| option.key == "log_level").map(ToString::to_string)
+        };
+        assert_eq!(told(&current).unwrap(), "log_level = \"debug\"  # pagictl");
+        let (merged, _) = merge(&current, settings(&["-w", "2", "--log-level", "warn"]));
+        assert_eq!(merged.log.level, Level::Debug);
+        let (merged, changes) = merge(&current, settings(&["-w", "2", "--log-level", "error"]));
+        assert_eq!(merged.log.level, Level::Error);
+        assert_eq!(changes, ["command line: log_level is error (was warn) now, which takes effect with this reload"]);
+        assert_eq!(told(&merged).unwrap(), "log_level = \"error\"  # command line");
     }
 
     #[test]

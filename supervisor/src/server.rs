@@ -244,10 +244,13 @@ fn prepare(
     drop(settings.open_access_log(None)?);
     let asked = service.control_socket.as_deref();
     let inherited_control = estate.control.and_then(|control| control::Socket::inherit(asked, control));
-    let control = match inherited_control {
+    let mut control = match inherited_control {
         Some(control) => Some(control),
         None => control::Socket::open(asked)?,
     };
+    if let (Some(control), Some(name)) = (&mut control, &service.control_group) {
+        control.open_to(&privileges::find_group(name)?)?;
+    }
     let mut left = Inherited::left_by_server(&estate.admin, &estate.files);
     let admin = Admin::open(service.admin_listen.as_ref(), &mut left)?;
     left.close_rest();

@@ -132,6 +132,8 @@ pub struct ServiceSettings {
     pub allow_root: bool,
     /// Control socket that was asked for.
     pub control_socket: Option<PathBuf>,
+    /// Group whose members may use it.
+    pub control_group: Option<String>,
     /// Admin listener.
     pub admin_listen: Option<Address>,
     /// The configuration file.
@@ -369,6 +371,7 @@ fn service(options: ServiceOptions, directory: &Path) -> ServiceSettings {
         group: options.group,
         allow_root: options.allow_root,
         control_socket: anchor(options.control_socket),
+        control_group: options.control_group,
         admin_listen: options.admin_listen.map(|address| address.anchored(directory)),
         config: anchor(options.config),
     }
@@ -560,6 +563,30 @@ impl Settings {
     /// What is wrong with which file.
     pub fn tls_terminator(&self) -> Result<Option<Terminator>, String> {
         self.tls.as_ref().map(Tls::terminator).transpose()
+    }
+
+    /// The log level that the configuration asks for.
+    #[must_use]
+    pub fn configured_level(&self) -> Level {
+        let said = |key: &str| self.effective.iter().find(|option| option.key == key)?.values.first();
+        match said("log_level").map(|level| Level::parse(level)) {
+            _ if self.quiet => Level::Error,
+            Some(Ok(level)) => level,
+            _ => self.log.level,
+        }
+    }
+
+    /// Every option as it is in effect now, what was changed while the server runs included.
+    #[must_use]
+    pub fn in_effect(&self) -> Vec<Effective> {
+        let mut options = self.effective.clone();
+        if self.log.level != self.configured_level()
+            && let Some(option) = options.iter_mut().find(|option| option.key == "log_level")
+        {
+            option.values = vec![self.log.level.word().to_owned()];
+            option.origin = Origin::Told;
+        }
+        options
     }
 
     /// Opens the access log. `stderr` is standard error when it is not the process's own any more.

@@ -13,7 +13,6 @@ use pagi_server_core::Stats;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
-use crate::config::origin::Effective;
 use crate::control::verb::Verb;
 use crate::control::{self, Outcome, Question, status};
 use crate::log::capture;
@@ -99,7 +98,7 @@ fn serve(
     let slot = Slot::private();
     slot.assign(0, 1);
     slot.set_pid(std::process::id());
-    let about = About { slot, listening, effective: settings.effective.clone(), started: Instant::now() };
+    let about = About { slot, listening, settings: RefCell::new(settings.clone()), started: Instant::now() };
     let place = Place::new(sockets, management, readiness, lineage, settings.upgrade_timeout());
     let host = Rc::new(SingleHost { slot, place: Rc::clone(&place), watchdog: RefCell::new(watchdog), about });
     let attach = |commands: UnboundedSender<Command>| {
@@ -147,7 +146,8 @@ impl Host for SingleHost {
 struct About {
     slot: Slot,
     listening: Vec<String>,
-    effective: Vec<Effective>,
+    /// The log level in them is the one in effect.
+    settings: RefCell<Settings>,
     started: Instant,
 }
 
@@ -159,7 +159,12 @@ impl SingleHost {
                 let _ = answer.send(self.about.report(self.place.queues()));
             }
             Question::Config(answer) => {
-                let _ = answer.send(self.about.effective.clone());
+                let _ = answer.send(self.about.settings.borrow().in_effect());
+            }
+            Question::Verb(Verb::LogLevel { level }, answer) => {
+                self.about.settings.borrow_mut().log.level = level;
+                log::set_level(level);
+                let _ = answer.send(Outcome::Done(format!("Logging from level {} on", level.word())));
             }
             Question::Verb(Verb::Upgrade, answer) => self.place.upgrade(answer, commands),
             Question::Verb(order, answer) => {
@@ -205,8 +210,9 @@ fn obey(order: Verb, commands: &UnboundedSender<Command>) -> Outcome {
             log::reopen();
             Command::ReopenLogs
         }
-        // Upgrades are for the place, not for the worker.
+        // These two are not for the worker.
         Verb::Upgrade
+        | Verb::LogLevel { .. }
         | Verb::Refork
         | Verb::Reload
         | Verb::Restart { .. }

@@ -297,6 +297,10 @@ fn follow_master(channel: OwnedFd, promotion: Rc<RefCell<Option<Promotion>>>, co
                             log::reopen();
                             Command::ReopenLogs
                         }
+                        ToWorker::LogLevel(level) => {
+                            log::set_level(level);
+                            continue;
+                        }
                         ToWorker::ReloadCertificates => Command::ReloadCertificates,
                         ToWorker::Detach => {
                             daemon::release_terminal();

@@ -100,7 +100,8 @@ mod tests {
         assert!(verbs.iter().any(|verb| verb == "reload"), "{verbs:?}");
         for verb in verbs {
             assert!(bash.contains(&format!("pagictl,{verb})")), "{verb} is not completed");
-            assert!(read(&directory, &format!("man/pagictl-{verb}.1")).contains("SYNOPSIS"));
+            let page = read(&directory, &format!("man/pagictl-{verb}.1"));
+            assert!(page.contains("SYNOPSIS") && page.contains("Exit status:"), "{page}");
         }
     }
 }

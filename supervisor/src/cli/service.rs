@@ -32,6 +32,9 @@ pub struct ServiceOptions {
     /// /tmp/pagi-UID]
     #[arg(long, value_name = "PATH")]
     pub control_socket: Option<PathBuf>,
+    /// Group whose members may use the control socket [default: the server's]
+    #[arg(long, value_name = "NAME")]
+    pub control_group: Option<String>,
     /// Where monitoring is answered.
     #[arg(
         long,

@@ -25,6 +25,8 @@ pub enum Origin {
     },
     /// The command line.
     CommandLine,
+    /// `pagictl`, while the server ran.
+    Told,
 }
 
 impl Origin {
@@ -36,6 +38,7 @@ impl Origin {
             Self::File { .. } => 1,
             Self::Environment { .. } => 2,
             Self::CommandLine => 3,
+            Self::Told => 4,
         }
     }
 }
@@ -47,6 +50,7 @@ impl fmt::Display for Origin {
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::Environment { variable } => write!(f, "environment {variable}"),
             Self::CommandLine => f.write_str("command line"),
+            Self::Told => f.write_str("pagictl"),
         }
     }
 }

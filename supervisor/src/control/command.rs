@@ -7,28 +7,35 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use hyper::Method;
 
 use super::client::{self, Failure};
 use super::service::{CONFIG_PATH, STATUS_PATH};
 use super::status::Status;
 use super::verb::Verb;
-use super::{path, table};
+use super::{path, table, top, watch};
 use crate::config::origin::Effective;
-use crate::log;
+use crate::log::{self, Level};
 
 /// How long a server may take to tell its status; one without workers does so between two requests of its application.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Shortest and longest time between two looks.
+const LEAST_INTERVAL: Duration = Duration::from_millis(100);
+const MOST_INTERVAL: Duration = Duration::from_secs(86_400);
+
 /// Done.
-const DONE: i32 = 0;
+pub(super) const DONE: i32 = 0;
 /// The server did not do what was asked.
-const FAILED: i32 = 1;
+pub(super) const FAILED: i32 = 1;
 /// The command line is wrong, or it does not say which server is meant.
-const USAGE: i32 = 2;
+pub(super) const USAGE: i32 = 2;
 /// There is no server.
-const NO_SERVER: i32 = 3;
+pub(super) const NO_SERVER: i32 = 3;
+
+/// What to say, and the status to exit with.
+pub(super) type Failed = (String, i32);
 
 const AFTER_HELP: &str = "\
 Exit status:
@@ -44,7 +51,7 @@ struct CommandLine {
     /// /tmp/pagi-UID]
     #[arg(long, global = true, value_name = "PATH")]
     socket: Option<PathBuf>,
-    /// Seconds to wait for the result [default: 10 for status and workers, no limit for anything else]
+    /// Seconds to wait for the result [default: 10 for what only shows something, no limit for anything else]
     #[arg(long, global = true, value_name = "SECONDS")]
     timeout: Option<u32>,
     #[command(subcommand)]
@@ -58,6 +65,18 @@ enum Command {
         /// As JSON
         #[arg(long)]
         json: bool,
+        /// Again and again, until the server is gone; as JSON, an object on each line
+        #[arg(long)]
+        watch: bool,
+        /// Seconds between two looks
+        #[arg(long, default_value = "1", requires = "watch", value_parser = interval, value_name = "SECONDS")]
+        interval: Duration,
+    },
+    /// Show the server and its workers in the terminal, with what happens per second
+    Top {
+        /// Seconds between two looks
+        #[arg(long, default_value = "1", value_parser = interval, value_name = "SECONDS")]
+        interval: Duration,
     },
     /// Show the workers only
     Workers {
@@ -106,6 +125,12 @@ enum Command {
     Upgrade,
     /// Reopen log files
     LogsReopen,
+    /// Log from another level on, in all processes of the server, until it is told again or its configuration changes
+    LogLevel {
+        /// debug, info, warn or error
+        #[arg(value_name = "LEVEL", value_parser = Level::parse)]
+        level: Level,
+    },
     /// Stop the server gracefully and wait until it has stopped
     Stop,
 }
@@ -113,6 +138,8 @@ enum Command {
 /// What a command asks the server for.
 enum Ask {
     Status { json: bool, workers_only: bool },
+    Watch { json: bool, interval: Duration },
+    Top { interval: Duration },
     Config { json: bool },
     Verb(Verb),
 }
@@ -120,7 +147,9 @@ enum Ask {
 impl From<Command> for Ask {
     fn from(command: Command) -> Self {
         match command {
-            Command::Status { json } => Self::Status { json, workers_only: false },
+            Command::Status { json, watch: true, interval } => Self::Watch { json, interval },
+            Command::Status { json, .. } => Self::Status { json, workers_only: false },
+            Command::Top { interval } => Self::Top { interval },
             Command::Workers { json } => Self::Status { json, workers_only: true },
             Command::Config { json } => Self::Config { json },
             Command::Reload => Self::Verb(Verb::Reload),
@@ -130,6 +159,7 @@ impl From<Command> for Ask {
             Command::Refork => Self::Verb(Verb::Refork),
             Command::Upgrade => Self::Verb(Verb::Upgrade),
             Command::LogsReopen => Self::Verb(Verb::ReopenLogs),
+            Command::LogLevel { level } => Self::Verb(Verb::LogLevel { level }),
             Command::Stop => Self::Verb(Verb::Stop),
         }
     }
@@ -138,12 +168,14 @@ impl From<Command> for Ask {
 /// The command line as data, from which the manual page and the completions are made.
 #[must_use]
 pub fn definition() -> clap::Command {
-    CommandLine::command()
+    // Who reads about one command wants to know that, too.
+    CommandLine::command().mut_subcommands(|subcommand| subcommand.after_help(AFTER_HELP))
 }
 
 /// Runs the command and returns the status to exit with.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
-    let command_line = match CommandLine::try_parse_from(arguments) {
+    let matches = definition().try_get_matches_from(arguments);
+    let command_line = match matches.and_then(|matches| CommandLine::from_arg_matches(&matches)) {
         Ok(command_line) => command_line,
         Err(error) => {
             // A closed standard output is no reason to fail.
@@ -157,6 +189,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let patience = command_line.timeout.map(|seconds| Duration::from_secs(seconds.into()));
     let result = find_server(command_line.socket).and_then(|socket| match command_line.command.into() {
         Ask::Status { json, workers_only } => status(&socket, json, workers_only, patience),
+        Ask::Watch { json, interval } => watch::run(&socket, json, interval, patience),
+        Ask::Top { interval } => top::run(&socket, interval, patience),
         Ask::Config { json } => config(&socket, json, patience),
         Ask::Verb(order) => give(&socket, order, patience),
     });
@@ -173,7 +207,19 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     }
 }
 
-fn find_server(asked: Option<PathBuf>) -> Result<PathBuf, (String, i32)> {
+/// A number of seconds, fractions included.
+fn interval(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let bounded = seconds.filter(|seconds| (LEAST_INTERVAL..=MOST_INTERVAL).contains(seconds));
+    bounded.ok_or_else(|| "takes a number of seconds from 0.1 to 86400".to_owned())
+}
+
+/// Something that does not go wrong unless a computer is broken.
+pub(super) fn shown(error: &dyn std::fmt::Display) -> Failed {
+    (error.to_string(), FAILED)
+}
+
+fn find_server(asked: Option<PathBuf>) -> Result<PathBuf, Failed> {
     if let Some(socket) = asked {
         return Ok(socket);
     }
@@ -194,17 +240,15 @@ fn find_server(asked: Option<PathBuf>) -> Result<PathBuf, (String, i32)> {
     }
 }
 
-fn ask(socket: &Path, method: &Method, path: &str, patience: Option<Duration>) -> Result<Bytes, (String, i32)> {
+fn ask(socket: &Path, method: &Method, path: &str, patience: Option<Duration>) -> Result<Bytes, Failed> {
     client::ask(socket, method, path, patience).map_err(|failure| match failure {
         Failure::Unreachable(text) => (text, NO_SERVER),
         Failure::BadAnswer(text) => (text, FAILED),
     })
 }
 
-fn status(socket: &Path, json: bool, workers_only: bool, patience: Option<Duration>) -> Result<String, (String, i32)> {
-    let body = ask(socket, &Method::GET, STATUS_PATH, patience.or(Some(PATIENCE)))?;
-    let status: Status = serde_json::from_slice(&body)
-        .map_err(|error| (format!("The server's answer is not understood: {error}"), FAILED))?;
+fn status(socket: &Path, json: bool, workers_only: bool, patience: Option<Duration>) -> Result<String, Failed> {
+    let status = fetch_status(socket, patience)?;
     let as_json = |text: serde_json::Result<String>| match text {
         Ok(text) => Ok(text + "\n"),
         Err(error) => Err((error.to_string(), FAILED)),
@@ -217,7 +261,13 @@ fn status(socket: &Path, json: bool, workers_only: bool, patience: Option<Durati
     }
 }
 
-fn config(socket: &Path, json: bool, patience: Option<Duration>) -> Result<String, (String, i32)> {
+/// Asks a server how it is.
+pub(super) fn fetch_status(socket: &Path, patience: Option<Duration>) -> Result<Status, Failed> {
+    let body = ask(socket, &Method::GET, STATUS_PATH, patience.or(Some(PATIENCE)))?;
+    serde_json::from_slice(&body).map_err(|error| (format!("The server's answer is not understood: {error}"), FAILED))
+}
+
+fn config(socket: &Path, json: bool, patience: Option<Duration>) -> Result<String, Failed> {
     let body = ask(socket, &Method::GET, CONFIG_PATH, patience.or(Some(PATIENCE)))?;
     let misunderstood = |error: serde_json::Error| (format!("The server's answer is not understood: {error}"), FAILED);
     let options: Vec<Effective> = serde_json::from_slice(&body).map_err(misunderstood)?;
@@ -227,7 +277,7 @@ fn config(socket: &Path, json: bool, patience: Option<Duration>) -> Result<Strin
     Ok(options.iter().map(|option| format!("{option}\n")).collect())
 }
 
-fn give(socket: &Path, order: Verb, patience: Option<Duration>) -> Result<String, (String, i32)> {
+fn give(socket: &Path, order: Verb, patience: Option<Duration>) -> Result<String, Failed> {
     let started = Instant::now();
     let body = ask(socket, &Method::POST, &order.path(), patience)?;
     if order == Verb::Stop {

@@ -2,16 +2,17 @@
 //! server.
 //!
 //! [`path`] says where the socket is, [`Socket`] owns it, [`service`] answers requests by putting a [`Question`] to
-//! whoever runs the server ([`verb`] says which orders there are), [`status`] is what the answer looks like, and [`command`] with [`client`] is `pagictl`.
+//! whoever runs the server ([`verb`] says which orders there are), [`status`] is what the answer looks like, and [`command`] with
+//! [`client`], [`table`], [`watch`] and [`top`] is `pagictl`.
 
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Gid, Uid};
+use nix::unistd::{Gid, Group, Uid};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -21,10 +22,21 @@ pub mod client;
 pub mod command;
 
 pub mod path;
+mod rates;
 pub mod service;
 pub mod status;
 mod table;
+mod top;
 pub mod verb;
+mod watch;
+
+/// Gives a file to a group. A server that has dropped its privileges could not, and finds it done by its predecessor.
+fn give(path: &Path, group: Gid) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.gid() == group.as_raw() {
+        return Ok(());
+    }
+    Ok(nix::unistd::chown(path, None, Some(group))?)
+}
 
 /// Owner and group may control the server.
 const MODE: u32 = 0o660;
@@ -59,6 +71,8 @@ pub struct Socket {
     path: PathBuf,
     /// 0 is another server.
     owner: u32,
+    /// Whose members may use it, when that is not the server's own group.
+    group: Option<Gid>,
     /// Answers requests. It lives in the runtime, and one that hosts an application is never dropped.
     service: Option<JoinHandle<()>>,
 }
@@ -77,7 +91,7 @@ impl Socket {
     #[must_use]
     pub fn inherit(asked: Option<&Path>, (listener, path): (UnixListener, PathBuf)) -> Option<Self> {
         let wanted = asked.is_none_or(|asked| asked == path);
-        wanted.then_some(Self { listener, path, owner: 0, service: None })
+        wanted.then_some(Self { listener, path, owner: 0, group: None, service: None })
     }
 
     /// Makes an inherited socket our own.
@@ -155,7 +169,27 @@ impl Socket {
         let listener = crate::sockets::private_unix_listener(path, 16)?;
         fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
         tracing::debug!("Control socket {}", path.display());
-        Ok(Self { listener, path: path.to_owned(), owner: std::process::id(), service: None })
+        Ok(Self { listener, path: path.to_owned(), owner: std::process::id(), group: None, service: None })
+    }
+
+    /// Lets the members of a group use the socket.
+    ///
+    /// # Errors
+    /// When the group cannot be given: only root, and who is a member, may do so.
+    pub fn open_to(&mut self, group: &Group) -> Result<(), String> {
+        self.group = Some(group.gid);
+        let explain = |what: &Path, error: &dyn std::fmt::Display| {
+            let (what, name) = (what.display(), &group.name);
+            format!(
+                "Cannot give control socket {what} to group {name}: {error}; the server has to be root or a member of it"
+            )
+        };
+        give(&self.path, group.gid).map_err(|error| explain(&self.path, &error))?;
+        // Nobody gets to the socket who may not enter the directory we have made for it.
+        if let Some(directory) = self.path.parent().filter(|&directory| directory == path::directory()) {
+            path::open_to(directory, group.gid).map_err(|error| explain(directory, &error))?;
+        }
+        Ok(())
     }
 
     /// Lets the user that the server will run as remove the file.
@@ -164,7 +198,7 @@ impl Socket {
     /// When the owner cannot be changed.
     pub fn give_to(&self, uid: Option<Uid>, gid: Gid) -> Result<(), String> {
         let path = &self.path;
-        nix::unistd::chown(path, uid, Some(gid))
+        nix::unistd::chown(path, uid, Some(self.group.unwrap_or(gid)))
             .map_err(|error| format!("Cannot change the owner of control socket {}: {error}", path.display()))
     }
 }

@@ -1,12 +1,13 @@
 //! Where control sockets are.
 
 use std::fs::{self, DirBuilder};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::signal::kill;
-use nix::unistd::{Pid, Uid, geteuid};
+use nix::unistd::{Gid, Pid, Uid, geteuid};
 
 use crate::sockets::is_live;
 
@@ -77,6 +78,17 @@ fn remove_orphans(directory: &Path) {
     }
 }
 
+/// Lets a group pass through a directory of ours that is closed to others.
+pub(super) fn open_to(directory: &Path, group: Gid) -> io::Result<()> {
+    let metadata = fs::symlink_metadata(directory)?;
+    let (mode, is_ours) = (metadata.mode() & 0o777, metadata.uid() == geteuid().as_raw());
+    if !is_ours || mode & 0o001 != 0 || (metadata.gid() == group.as_raw() && mode & 0o010 != 0) {
+        return Ok(());
+    }
+    super::give(directory, group)?;
+    fs::set_permissions(directory, fs::Permissions::from_mode(mode & 0o700 | 0o010))
+}
+
 fn prepare(directory: &Path, uid: Uid) -> Result<(), String> {
     let explain = |reason: &dyn std::fmt::Display| format!("{}: {reason}", directory.display());
     // Below a directory that everybody can write to, an existing one may be a trap: it must be ours, and no link.
@@ -117,7 +129,6 @@ pub fn live_sockets(directory: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::UnixListener;
 
     fn directory(runtime: Option<&str>, xdg: Option<&str>, uid: u32) -> PathBuf {

@@ -27,6 +27,12 @@ const HEADINGS: [&str; 15] = [
 /// Writes a few lines about the server and a table of its workers.
 #[must_use]
 pub fn render(status: &Status) -> String {
+    summary(status) + "\n" + &workers(&status.workers)
+}
+
+/// The lines about the server.
+#[must_use]
+pub fn summary(status: &Status) -> String {
     let mut text = String::new();
     let kind =
         if status.workers_wanted == 0 { "no workers".to_owned() } else { format!("{} workers", status.workers_wanted) };
@@ -48,7 +54,7 @@ pub fn render(status: &Status) -> String {
     if !restarts.is_empty() {
         let _ = writeln!(text, "workers replaced: {}", restarts.join(", "));
     }
-    text + "\n" + &workers(&status.workers)
+    text
 }
 
 /// Writes the table of workers alone.
@@ -84,7 +90,7 @@ fn row(worker: &WorkerStatus) -> Vec<String> {
 }
 
 /// `3d4h`, `2h5m`, `1m7s` or `8s`.
-fn span(milliseconds: u64) -> String {
+pub(super) fn span(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
         (0, 0, 0, seconds) => format!("{seconds}s"),

@@ -1,6 +1,8 @@
 //! What a user can tell a running server to do, and how that is written as a request:
 //! `POST /v1/restart?worker=2`.
 
+use crate::log::Level;
+
 /// Most workers a server can have.
 const MOST_WORKERS: u32 = 1024;
 
@@ -30,6 +32,11 @@ pub enum Verb {
     Upgrade,
     /// Reopen log files.
     ReopenLogs,
+    /// Log from another level on.
+    LogLevel {
+        /// The least severe that is logged.
+        level: Level,
+    },
     /// Stop gracefully.
     Stop,
 }
@@ -47,6 +54,7 @@ impl Verb {
             Self::Refork => "/v1/refork".to_owned(),
             Self::Upgrade => "/v1/upgrade".to_owned(),
             Self::ReopenLogs => "/v1/logs-reopen".to_owned(),
+            Self::LogLevel { level } => format!("/v1/log-level?level={}", level.word()),
             Self::Stop => "/v1/stop".to_owned(),
         }
     }
@@ -56,10 +64,9 @@ impl Verb {
     /// # Errors
     /// A sentence about the query.
     pub fn parse(path: &str, query: &str) -> Option<Result<Self, String>> {
+        let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         let number = |name: &str| -> Result<Option<u32>, String> {
-            let Some(value) = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')) else {
-                return Ok(None);
-            };
+            let Some(value) = value(name) else { return Ok(None) };
             let number = value.parse().ok().filter(|number| (1..=MOST_WORKERS).contains(number));
             number.map(Some).ok_or_else(|| format!("'{name}' takes a number from 1 to {MOST_WORKERS}, got '{value}'"))
         };
@@ -73,6 +80,10 @@ impl Verb {
             "/v1/refork" => Ok(Self::Refork),
             "/v1/upgrade" => Ok(Self::Upgrade),
             "/v1/logs-reopen" => Ok(Self::ReopenLogs),
+            "/v1/log-level" => match value("level") {
+                Some(level) => Level::parse(level).map(|level| Self::LogLevel { level }),
+                None => Err(format!("'level' is missing; write {path}?level=LEVEL")),
+            },
             "/v1/stop" => Ok(Self::Stop),
             _ => return None,
         })
@@ -94,6 +105,7 @@ mod tests {
             Verb::Refork,
             Verb::Upgrade,
             Verb::ReopenLogs,
+            Verb::LogLevel { level: Level::Debug },
             Verb::Stop,
         ] {
             let path = order.path();
@@ -109,5 +121,8 @@ mod tests {
         assert_eq!(refused("/v1/scale", ""), "'workers' is missing; write /v1/scale?workers=NUMBER");
         assert_eq!(refused("/v1/scale", "workers=0"), "'workers' takes a number from 1 to 1024, got '0'");
         assert_eq!(refused("/v1/restart", "worker=x"), "'worker' takes a number from 1 to 1024, got 'x'");
+        assert_eq!(refused("/v1/log-level", ""), "'level' is missing; write /v1/log-level?level=LEVEL");
+        let sentence = "Invalid log_level 'loud': must be debug, info, warn or error";
+        assert_eq!(refused("/v1/log-level", "level=loud"), sentence);
     }
 }

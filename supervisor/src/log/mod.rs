@@ -4,13 +4,15 @@
 //! brings in what the application writes to its standard error.
 
 use std::io::Write as _;
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{OnceLock, RwLock};
 
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing::subscriber::Interest;
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing_subscriber::{Registry, reload};
 
 pub mod capture;
 mod line;
@@ -47,6 +49,17 @@ impl Level {
         }
     }
 
+    /// The option's value.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+
     fn filter(self) -> LevelFilter {
         match self {
             Self::Debug => LevelFilter::DEBUG,
@@ -56,6 +69,9 @@ impl Level {
         }
     }
 }
+
+/// Changes the level.
+static LEVEL: OnceLock<reload::Handle<Threshold, Registry>> = OnceLock::new();
 
 /// Which process this is, as shown in each line. Changes when the mold becomes a worker.
 static SPEAKER: RwLock<String> = RwLock::new(String::new());
@@ -80,25 +96,54 @@ pub struct LogSettings {
 /// When the destination cannot be opened.
 pub fn start(settings: &LogSettings) -> Result<(), String> {
     output::open(&settings.destination, settings.format)?;
-    let detailed = settings.level.filter() >= tracing::Level::DEBUG;
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(settings.level.filter())
+    let (filter, level) = reload::Layer::new(Threshold(settings.level));
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(output::Entries)
         // Lines are matched on by tools: no colours, whatever features another crate of the build switches on.
         .with_ansi(false)
         // Otherwise a closed standard error is reported on standard error, which ends the process.
         .log_internal_errors(false)
-        .event_format(line::Composer { format: settings.format, stamped: settings.destination.needs_stamps() })
-        .finish()
-        .with(filter_fn(move |entry| !is_chatter(entry, detailed)));
-    // Fails only when logging was started before, which keeps working.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+        .event_format(line::Composer { format: settings.format, stamped: settings.destination.needs_stamps() });
+    // Both fail only when logging was started before, which keeps working.
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(filter).with(lines));
+    let _ = LEVEL.set(level);
     Ok(())
+}
+
+/// Logs from this level on from now on; in this process and those it forks.
+pub fn set_level(level: Level) {
+    if let Some(Err(error)) = LEVEL.get().map(|handle| handle.reload(Threshold(level))) {
+        tracing::error!("The log level cannot be changed: {error}");
+    }
+}
+
+/// What is logged.
+struct Threshold(Level);
+
+impl Threshold {
+    fn passes(&self, entry: &Metadata<'_>) -> bool {
+        let detailed = self.0 == Level::Debug;
+        *entry.level() <= self.0.filter() && !is_chatter(entry, detailed)
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Threshold {
+    fn register_callsite(&self, entry: &'static Metadata<'static>) -> Interest {
+        if self.passes(entry) { Interest::always() } else { Interest::never() }
+    }
+
+    fn enabled(&self, entry: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        self.passes(entry)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(self.0.filter())
+    }
 }
 
 /// The `h2` crate warns of what clients do wrong; what that means for anybody is ours to say. Otherwise a client could
 /// fill the log.
-fn is_chatter(entry: &tracing::Metadata<'_>, detailed: bool) -> bool {
+fn is_chatter(entry: &Metadata<'_>, detailed: bool) -> bool {
     !detailed && *entry.level() > tracing::Level::ERROR && entry.target().starts_with("h2::")
 }
 

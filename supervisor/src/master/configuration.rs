@@ -20,8 +20,13 @@ impl Master {
         let Some(previous) = self.previous.take() else { return };
         let wanted = self.settings.processes.workers;
         match verdict {
-            Ok(_) if previous.processes.workers != wanted => self.roster.request_scale(wanted),
-            Ok(_) => {}
+            Ok(_) => {
+                // The workers have it from the start.
+                log::set_level(self.settings.log.level);
+                if previous.processes.workers != wanted {
+                    self.roster.request_scale(wanted);
+                }
+            }
             Err(_) => self.settings = previous,
         }
     }

@@ -1,12 +1,13 @@
 //! What users tell the master to do.
 
 use super::*;
+use crate::log::Level;
 use crate::peer::tell_all;
 
 impl Master {
     pub(super) fn obey(&mut self, order: Verb, answer: oneshot::Sender<Outcome>, now: Instant) {
         let refusal = match order {
-            Verb::Stop | Verb::ReopenLogs => None,
+            Verb::Stop | Verb::ReopenLogs | Verb::LogLevel { .. } => None,
             _ if self.roster.stop != Stop::No => Some("The server is stopping".to_owned()),
             _ if !self.roster.ever_ready => Some("The server is still starting; try again when it serves".to_owned()),
             Verb::Upgrade => None,
@@ -55,6 +56,10 @@ impl Master {
                 self.reopen_logs();
                 let _ = answer.send(Outcome::Done("Log files are reopened".to_owned()));
             }
+            Verb::LogLevel { level } => {
+                self.set_log_level(level);
+                let _ = answer.send(Outcome::Done(format!("Logging from level {} on", level.word())));
+            }
             Verb::Stop => {
                 if self.roster.stop == Stop::No {
                     self.stop(now);
@@ -80,6 +85,16 @@ impl Master {
             },
         };
         let _ = answer.send(Outcome::Refused(refusal));
+    }
+
+    /// In all processes, and in those to come.
+    pub(super) fn set_log_level(&mut self, level: Level) {
+        for settings in self.previous.iter_mut().chain([&mut self.settings]) {
+            settings.log.level = level;
+        }
+        log::set_level(level);
+        tell_all(self.workers.values(), &ToWorker::LogLevel(level));
+        tell_all(self.molds.values().map(|mold| &mold.peer), &ToMold::LogLevel(level));
     }
 
     pub(super) fn reopen_logs(&self) {

@@ -15,7 +15,7 @@ impl Master {
                 let _ = answer.send(self.status());
             }
             Notice::Asked(Question::Config(answer)) => {
-                let _ = answer.send(self.settings.effective.clone());
+                let _ = answer.send(self.settings.in_effect());
             }
             Notice::Asked(Question::Verb(order, answer)) => self.obey(order, answer, now),
             Notice::Upgraded(attempt, outcome) => self.upgraded(&attempt, outcome, now),

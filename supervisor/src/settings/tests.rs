@@ -138,6 +138,7 @@ const EFFECTS: &[(&[&str], Check)] = {
             s.service.user.as_deref() == Some("u") && s.service.group.as_deref() == Some("g")
         }),
         (&["--control-socket", "c"], |s| s.service.control_socket == Some("/srv/here/c".into())),
+        (&["--control-group", "adm"], |s| s.service.control_group.as_deref() == Some("adm")),
         (&["-Ilib", "-I", "x", "--lib", "y"], |s| s.app.include.len() == 3 && s.app.include[0] == Path::new("lib")),
         (&["-MFoo=a,b", "-M", "Bar"], |s| s.app.modules == ["Foo=a,b", "Bar"]),
         (&["-e", "-1"], |s| s.app_spec().source == AppSource::Code("-1".to_owned())),
