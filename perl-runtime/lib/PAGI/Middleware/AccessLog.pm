@@ -44,13 +44,14 @@ sub _logged {
             return $send->($event);
         });
     } // Future->fail($@ || 'the application returned no Future');
-    my $log = sub {
+    if (blessed $done && $done->isa('Future') && $done->is_done) {
+        $self->{logger}->($self->_line($scope, $status // 0, $size, time - $started));
+        return $done;
+    }
+    return _settled($done, sub {
         my ($ok) = @_;
         $self->{logger}->($self->_line($scope, $status // ($ok ? 0 : 500), $size, time - $started));
-    };
-    return _settled($done, $log) unless blessed $done && $done->isa('Future') && $done->is_done;
-    $log->(1);
-    return $done;
+    });
 }
 
 async sub _settled {
@@ -70,14 +71,11 @@ sub _line {
         if    ($name eq 'referer')    { $referer = $pair->[1] // '-' }
         elsif ($name eq 'user-agent') { $agent   = $pair->[1] // '-' }
     }
-    my @said = (
-        ($scope->{client} && $scope->{client}[0]) // '-',
-        $scope->{method} // '-', $scope->{path} // '/', $scope->{query_string} // '', $referer, $agent,
+    my ($ip, $method, $target, $query) = (
+        ($scope->{client} && $scope->{client}[0]) // '-', $scope->{method} // '-', $scope->{path} // '/', $scope->{query_string} // '',
     );
     # nearly always there is nothing to escape, and one look tells
-    @said = map { _safe($_) } @said if "@said" =~ /[^ !#-\[\]-~]/;
-    my ($ip, $method, $target, $query);
-    ($ip, $method, $target, $query, $referer, $agent) = @said;
+    $_ = _safe($_) for "$ip$method$target$query$referer$agent" =~ /[^ !#-\[\]-~]/ ? ($ip, $method, $target, $query, $referer, $agent) : ();
     $target .= "?$query" if length $query;
 
     my $format = $self->{format};

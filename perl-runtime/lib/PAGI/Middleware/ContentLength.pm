@@ -4,7 +4,6 @@ use strict;
 use warnings;
 use parent 'PAGI::Middleware';
 
-use PAGI::Middleware::Support::Headers qw(response_header);
 use PAGI::Middleware::Support::HeldResponse;
 
 sub _init {
@@ -39,8 +38,11 @@ sub _lacks_length {
     my ($start) = @_;
     # The length in a 304 is that of the 200 it stands for (RFC 9110 8.6).
     return 0 if ($start->{status} // '') eq '304';
-    return !defined response_header($start, 'content-length')
-        && lc(response_header($start, 'transfer-encoding') // '') ne 'chunked';
+    for my $pair (@{ $start->{headers} || [] }) {
+        my $name = lc $pair->[0];
+        return 0 if $name eq 'content-length' || $name eq 'transfer-encoding' && lc $pair->[1] eq 'chunked';
+    }
+    return 1;
 }
 
 # The start is the copy that was held: its hash may be changed, the header array is the application's.

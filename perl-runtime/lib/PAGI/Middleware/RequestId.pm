@@ -22,12 +22,12 @@ sub _init {
 
 sub wrap {
     my ($self, $app) = @_;
-    my $header = $self->{header};
+    my ($header, $trusts) = @$self{qw(header trust_incoming)};
     return sub {
         my ($scope, $receive, $send) = @_;
         return $app->($scope, $receive, $send) if $scope->{type} ne 'http';
 
-        my $id = $self->_incoming($scope) // $self->{generator}->($scope);
+        my $id = ($trusts ? $self->_incoming($scope) : undef) // $self->{generator}->($scope);
         return $app->(
             { %$scope, request_id => $id },
             $receive,
@@ -40,7 +40,6 @@ sub wrap {
 # short and printable; anything else is replaced by our own.
 sub _incoming {
     my ($self, $scope) = @_;
-    return unless $self->{trust_incoming};
     my $id = request_header($scope, lc $self->{header});
     return defined $id && $id =~ /\A[\x20-\x7e]{1,200}\z/ ? $id : undef;
 }

@@ -49,8 +49,8 @@ sub adding_headers {
     return sub {
         my ($event) = @_;
         return $send->($event) unless ref $event eq 'HASH' && $STARTS{ $event->{type} // '' };
-        my @pairs = $known ? map { [@$_] } @$pairs : $pairs->() or return $send->($event);
-        return $send->({ %$event, headers => [ @{ $event->{headers} || [] }, @pairs ] });
+        # the pairs are copied as well: they may be those of every response
+        return $send->({ %$event, headers => [ @{ $event->{headers} || [] }, $known ? map { [@$_] } @$pairs : $pairs->() ] });
     };
 }
 

@@ -40,7 +40,8 @@ sub run {
         my $body = $type eq 'http.response.body' ? _whole_body($event) : undef;
         my ($first, $second) = defined $body ? $self->{release}->($held, $event, $body, $scope) : ($self->_aside($held), $event);
         my $sent = $send->($first);
-        return $sent->is_done ? $send->($second) : $sent->then(sub { $send->($second) });
+        return $send->($second) if $sent->is_done;
+        return $sent->then(sub { $send->($second) });
     });
     return $done unless blessed $done && $done->isa('Future');
     if ($done->is_done) {
