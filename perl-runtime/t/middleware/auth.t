@@ -41,6 +41,8 @@ subtest 'Basic' => sub {
     is(with(PAGI::Middleware::Auth::Basic->new(authenticator => sub { die "db down\n" }), http_scope(add_headers => [ basic('a:b') ]))->status, 401, 'an exception is a failure');
     like(dies { PAGI::Middleware::Auth::Basic->new }, qr/Auth::Basic requires 'authenticator' option/, 'required');
 
+    is(with(PAGI::Middleware::Auth::Basic->new(authenticator => sub { return (1, 0) }), http_scope(add_headers => [ basic('a:b') ]))->status, 401, 'the authenticator is called for one value');
+
     my %future = ('done 0' => [ 401, sub { Future->done(0) } ], 'done 1' => [ 200, sub { Future->done(1) } ],
         'done nothing' => [ 401, sub { Future->done } ], failed => [ 401, sub { Future->fail("x\n") } ]);
     for my $name (sort keys %future) {

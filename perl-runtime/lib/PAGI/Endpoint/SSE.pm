@@ -2,32 +2,13 @@ package PAGI::Endpoint::SSE;
 
 use strict;
 use warnings;
+use parent 'PAGI::Endpoint::Connection';
 
-use Carp qw(croak);
 use Future;
 use Future::AsyncAwait;
-use PAGI::Context;
 
-sub new {
-    my ($class, %args) = @_;
-    return bless {%args}, $class;
-}
-
-sub context_class      { 'PAGI::Context' }
+sub _scope_type        { 'sse' }
 sub keepalive_interval { 0 }
-
-sub to_app {
-    my ($proto) = @_;
-    my $class = ref $proto || $proto;
-    my %args = ref $proto ? %$proto : ();
-    return sub {
-        my ($scope, $receive, $send) = @_;
-        my $type = defined $scope->{type} ? $scope->{type} : 'http';
-        return Future->fail(Carp::shortmess("Expected sse scope, got '$type'")) unless $type eq 'sse';
-        my $self = $class->new(%args);
-        return $self->handle($self->context_class->new($scope, $receive, $send));
-    };
-}
 
 async sub handle {
     my ($self, $ctx) = @_;

@@ -2,34 +2,15 @@ package PAGI::Endpoint::WebSocket;
 
 use strict;
 use warnings;
+use parent 'PAGI::Endpoint::Connection';
 
-use Carp qw(croak);
 use Future;
 use Future::AsyncAwait;
-use PAGI::Context;
 
 my %LOOP = (text => 'each_text', bytes => 'each_bytes', json => 'each_json');
 
-sub new {
-    my ($class, %args) = @_;
-    return bless {%args}, $class;
-}
-
-sub context_class { 'PAGI::Context' }
-sub encoding      { 'text' }
-
-sub to_app {
-    my ($proto) = @_;
-    my $class = ref $proto || $proto;
-    my %args = ref $proto ? %$proto : ();
-    return sub {
-        my ($scope, $receive, $send) = @_;
-        my $type = defined $scope->{type} ? $scope->{type} : 'http';
-        return Future->fail(Carp::shortmess("Expected websocket scope, got '$type'")) unless $type eq 'websocket';
-        my $self = $class->new(%args);
-        return $self->handle($self->context_class->new($scope, $receive, $send));
-    };
-}
+sub _scope_type { 'websocket' }
+sub encoding    { 'text' }
 
 async sub handle {
     my ($self, $ctx) = @_;

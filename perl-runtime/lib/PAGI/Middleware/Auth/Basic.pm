@@ -2,56 +2,28 @@ package PAGI::Middleware::Auth::Basic;
 
 use strict;
 use warnings;
-use parent 'PAGI::Middleware';
+use parent 'PAGI::Middleware::Support::Authentication';
 
 use Future::AsyncAwait;
 use MIME::Base64 qw(decode_base64);
-use Scalar::Util qw(blessed);
 use PAGI::Middleware::Support::Headers qw(request_header);
-use PAGI::Middleware::Support::Paths;
-use PAGI::Middleware::Support::Reply qw(reply);
 
 sub _init {
     my ($self, $config) = @_;
     $self->{authenticator} = $config->{authenticator}
         or die "Auth::Basic requires 'authenticator' option\n";
     $self->{realm} = $config->{realm} // 'Restricted';
-    $self->{paths} = PAGI::Middleware::Support::Paths->prefixes("Auth::Basic 'paths'", $config->{paths})
-        if defined $config->{paths};
-    $self->{applies} = $self->_guarded_scope_types($config, qw(http sse));
+    $self->_init_guard('Auth::Basic', $config);
     (my $quoted = $self->{realm}) =~ s/(["\\])/\\$1/g;
     $self->{challenge} = qq{Basic realm="$quoted", charset="UTF-8"};
     return;
 }
 
-sub wrap {
-    my ($self, $app) = @_;
-    return sub {
-        my ($scope, $receive, $send) = @_;
-        return $app->($scope, $receive, $send)
-            if !$self->{applies}{ $scope->{type} }
-            || ($self->{paths} && !$self->{paths}->contains($scope->{path}));
-        return $self->_guarded($app, $scope, $receive, $send);
-    };
-}
-
 async sub _guarded {
     my ($self, $app, $scope, $receive, $send) = @_;
     my ($user, $password) = _credentials($scope);
-    my $accepted = defined $user && eval {
-        my $answer = $self->{authenticator}->($user, $password);
-        # A Future is true whatever it will say: wait for the answer itself.
-        $answer = await $answer if blessed $answer && $answer->isa('Future');
-        $answer;
-    };
-    if (!$accepted) {
-        my $text = 'Unauthorized';
-        return await reply($scope, $send, 401, [
-            [ 'Content-Type',     'text/plain' ],
-            [ 'Content-Length',   length $text ],
-            [ 'WWW-Authenticate', $self->{challenge} ],
-        ], $text);
-    }
+    my $accepted = defined $user && eval { await $self->_verdict(scalar $self->{authenticator}->($user, $password)) };
+    return await $self->_refuse($scope, $send, 'Unauthorized') unless $accepted;
     return await $app->(
         { %$scope, 'pagi.auth' => { type => 'basic', username => $user } },
         $receive, $send,

@@ -2,16 +2,14 @@ package PAGI::Middleware::Auth::Bearer;
 
 use strict;
 use warnings;
-use parent 'PAGI::Middleware';
+use parent 'PAGI::Middleware::Support::Authentication';
 
 use Digest::SHA qw(hmac_sha256);
 use Future::AsyncAwait;
 use JSON::MaybeXS ();
 use MIME::Base64 qw(decode_base64url encode_base64url);
-use Scalar::Util qw(blessed looks_like_number);
+use Scalar::Util qw(looks_like_number);
 use PAGI::Middleware::Support::Headers qw(request_header);
-use PAGI::Middleware::Support::Paths;
-use PAGI::Middleware::Support::Reply qw(reply);
 use PAGI::Utils::SecureCompare qw(secure_compare);
 
 my $JSON = JSON::MaybeXS->new(utf8 => 1);
@@ -26,21 +24,9 @@ sub _init {
     utf8::encode($self->{secret}) if ($self->{secret} // '') =~ /[^\x00-\xff]/;
     $self->{algorithms} = { map { $_ => 1 } @{ $config->{algorithms} // ['HS256'] } };
     $self->{realm}      = $config->{realm} // 'Bearer';
-    $self->{paths} = PAGI::Middleware::Support::Paths->prefixes("Auth::Bearer 'paths'", $config->{paths})
-        if defined $config->{paths};
-    $self->{applies} = $self->_guarded_scope_types($config, qw(http sse));
+    $self->{challenge}  = qq{Bearer realm="$self->{realm}"};
+    $self->_init_guard('Auth::Bearer', $config);
     return;
-}
-
-sub wrap {
-    my ($self, $app) = @_;
-    return sub {
-        my ($scope, $receive, $send) = @_;
-        return $app->($scope, $receive, $send)
-            if !$self->{applies}{ $scope->{type} }
-            || ($self->{paths} && !$self->{paths}->contains($scope->{path}));
-        return $self->_guarded($app, $scope, $receive, $send);
-    };
 }
 
 async sub _guarded {
@@ -53,9 +39,7 @@ async sub _guarded {
 
     my $claims;
     if ($self->{validator}) {
-        $claims = $self->{validator}->($token);
-        # A Future is true whatever it will say: wait for the claims themselves.
-        $claims = await $claims if blessed $claims && $claims->isa('Future');
+        $claims = await $self->_verdict(scalar $self->{validator}->($token));
     }
     else {
         $claims = $self->_jwt_claims($token);
@@ -102,15 +86,6 @@ sub _object {
 sub _secure_compare {
     my ($self, $left, $right) = @_;
     return secure_compare($left, $right);
-}
-
-sub _refuse {
-    my ($self, $scope, $send, $text) = @_;
-    return reply($scope, $send, 401, [
-        [ 'Content-Type',     'text/plain' ],
-        [ 'Content-Length',   length $text ],
-        [ 'WWW-Authenticate', qq{Bearer realm="$self->{realm}"} ],
-    ], $text);
 }
 
 1;
