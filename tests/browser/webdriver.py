@@ -194,7 +194,14 @@ class Page:
 
     def click(self, selector):
         """Clicks on an element as a mouse does."""
-        self._call("POST", f"/element/{self._element(selector)}/click")
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self._call("POST", f"/element/{self._element(selector)}/click")
+            except Failure as failure:
+                # A live page may put another element in its place between finding and clicking: nothing was clicked.
+                if not str(failure).startswith("stale element reference") or time.monotonic() > deadline:
+                    raise
 
     def type(self, selector, text):
         """Replaces what an input holds by typing; a line feed at the end presses the enter key."""
