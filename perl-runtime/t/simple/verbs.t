@@ -1,6 +1,7 @@
 use v5.36;
 use lib 't/lib';
 use Test2::V0;
+use Future::AsyncAwait;
 use PAGI::Simple;
 use PAGI::Simple::Abort;
 use PAGI::Simple::Exception;
@@ -56,6 +57,13 @@ subtest 'error pages' => sub {
     $app->get('/x/die' => sub ($c) { die "no database\n" });
     $client->get('/x/die');
     is \@warnings, ["PAGI application error: no database\n"], 'an exception is';
+
+    for my $streaming (sub ($c) { $c->stream(sub ($w) { $w->write('x'); die "late\n" }) }, async sub ($c) { await $c->stream(sub ($w) { die "late\n" }) }) {
+        @warnings = ();
+        my $late = PAGI::Simple->new(name => 'x', quiet => 1);
+        $late->get('/' => $streaming);
+        is [ PAGI::Test::Client->new(app => $late)->get('/')->status, \@warnings ], [ 200, ["PAGI application error: late\n"] ], 'one while streaming too, once';
+    }
 
     is [ map { $app->has_middleware($_) } 'm', 'none' ], [ 0, 0 ], 'has_middleware';
     my $code = sub ($c, $next) { $next->() };

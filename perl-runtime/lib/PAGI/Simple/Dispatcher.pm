@@ -167,7 +167,9 @@ async sub _conclude {
     if (my $services = delete $c->{request_services}) {
         await $self->{app}->_services->end_request($c, $services);
     }
-    eval { await $self->_settle($c); 1 } or warn "PAGI application error: $@";
+    return if eval { await $self->_settle($c); 1 };
+    # a Future that the handler returned has failed already
+    warn "PAGI application error: $@" if $ok || "$@" ne "$error";
     return;
 }
 
