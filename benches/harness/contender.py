@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from .http2 import H2, H2C, HTTP1
 from .trouble import Trouble
 
+LIBRARY = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "perl-runtime", "lib")
 APPS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "apps")
 UNLIMITED = "1000000000"
 CONNECTIONS = "15000"  # more than any scenario opens
@@ -81,7 +82,8 @@ class Ours(Contender):
 class Starman(Contender):
     def command(self, application, port, workers, directory, protocol=HTTP1):
         return [
-            self.program, "--listen", f"{HOST}:{port}", "--workers", str(workers),
+            # Some of our examples are one file for both kinds of servers.
+            self.program, "-I", LIBRARY, "--listen", f"{HOST}:{port}", "--workers", str(workers),
             "--preload-app", "--max-requests", UNLIMITED, "--env", "deployment", application,
         ]
 

@@ -21,6 +21,7 @@ ORDER = Exchange(
     flaw=json_value({"id": 17, "item": "lamp", "quantity": 3, "total": 37.5}),
 )
 PAGE = Exchange(path="/page", flaw=exactly(pattern(2048)))
+ABOUT = Exchange(path="/about", flaw=lambda body: "" if body.count(b" of &lt;this&gt; &amp; that") == 20 else "not the page")
 
 SCENARIOS = {
     scenario.name: scenario
@@ -47,6 +48,10 @@ SCENARIOS = {
             "toolkit-router", ORDER,
         ),
         Comparison("psgi", "hello as a PSGI application", "psgi", HELLO),
+        *(
+            Comparison(name, f"a page of the {title} example, by its templates", name, ABOUT)
+            for name, title in (("catalyst", "Catalyst"), ("dancer2", "Dancer2"), ("mojolicious", "Mojolicious"))
+        ),
         Comparison("middleware", "2 KiB of HTML through ten middleware", "middleware", PAGE),
         Comparison("simple-hello", "hello as a PAGI::Simple route", "simple-hello", HELLO),
         Comparison("simple-json", "JSON in and out of a PAGI::Simple route", "simple-json", ORDER),

@@ -9,6 +9,8 @@ get '/' => sub ($c) {
     $c->render(template => 'index', who => $c->session->{name} // 'guest');
 };
 
+get '/about' => sub ($c) { $c->render(template => 'about', lines => [ map {"line $_ of <this> & that"} 1 .. 20 ]) };
+
 post '/login' => sub ($c) {
     $c->session(name => $c->param('name'));
     $c->res->code(303);
@@ -84,3 +86,13 @@ __DATA__
 %= javascript '/static/notes.js'
 </body>
 </html>
+
+@@ about.html.ep
+<!DOCTYPE html>
+<title>About</title>
+<h1>About</h1>
+<ul>
+% for my $line (@$lines) {
+<li><%= $line %></li>
+% }
+</ul>

@@ -27,6 +27,8 @@ get '/' => sub {
     };
 };
 
+get '/about' => sub { template about => { lines => [ map {"line $_ of <this> & that"} 1 .. 20 ] } };
+
 post '/login' => sub {
     session name => body_parameters->get('name');
     redirect '/', 303;

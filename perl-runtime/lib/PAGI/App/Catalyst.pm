@@ -95,6 +95,7 @@ sub _action {
 
 sub _is_async {
     my ($action) = @_;
+    $action = $action->chain->[-1] if $action && $action->can('chain');
     return $action && $action->can('does') && $action->does('Catalyst::ActionRole::Async');
 }
 

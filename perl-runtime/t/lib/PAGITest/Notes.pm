@@ -52,6 +52,8 @@ sub notes_ok ($port, %options) {
     };
 
     subtest 'other answers' => sub {
+        my @lines = $ua->get("$base/about")->content =~ m{<li>(line \d+) of &lt;this&gt; &amp; that</li>}g;
+        is \@lines, [map {"line $_"} 1 .. 20], 'a page without a session';
         is $ua->get("$base/stream")->content, join('', map {"line $_\n"} 1 .. 5), 'in pieces';
         my $file = $ua->get("$base/static/notes.css");
         is $file->code, 200, 'a file';

@@ -23,6 +23,11 @@ sub index :Path :Args(0) {
     );
 }
 
+sub about :Local :Args(0) {
+    my ($self, $c) = @_;
+    $c->stash(template => 'about.tt', lines => [ map {"line $_ of <this> & that"} 1 .. 20 ]);
+}
+
 sub login :Local :Args(0) {
     my ($self, $c) = @_;
     $c->session->{name} = $c->req->body_parameters->{name};

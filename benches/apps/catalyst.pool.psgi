@@ -1,0 +1,8 @@
+use strict;
+use warnings;
+use Cwd            ();
+use File::Basename ();
+
+# As a plain PSGI application, all of which goes to the pool.
+my $file = File::Basename::dirname(Cwd::abs_path(__FILE__)) . '/../../examples/catalyst/app.psgi';
+(do $file) or die $@ || $!;

@@ -1,0 +1,23 @@
+package TestCatalyst;
+
+use Moose;
+use Catalyst qw(PAGI);
+use Future;
+
+extends 'Catalyst';
+
+our %LOG;
+
+__PACKAGE__->config(name => 'TestCatalyst', enable_catalyst_header => 0);
+__PACKAGE__->setup;
+
+sub pagi_startup {
+    my ($class, $state) = @_;
+    die "no database\n" if $ENV{TEST_STARTUP_FAILS};
+    $state->{started} = $LOG{started} = 1;
+    return Future->done;
+}
+
+sub pagi_shutdown { print STDERR "shut down\n"; return }
+
+1;
