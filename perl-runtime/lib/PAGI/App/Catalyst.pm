@@ -24,6 +24,8 @@ sub new {
         require $file;
     }
     croak "PAGI::App::Catalyst: $name is not a Catalyst application" unless $name->can('psgi_app') && $name->can('dispatcher');
+    # As Catalyst's own server does: a class that can change makes every request three times as dear.
+    $name->_make_immutable_if_needed if $name->can('_make_immutable_if_needed');
     my @async = _async_actions($name);
     # CB-21
     $name->log->info('Asynchronous actions: ' . join ', ', map {"/$_"} @async) if @async;

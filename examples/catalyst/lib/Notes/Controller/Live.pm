@@ -39,4 +39,6 @@ async sub patient :Local :Args(0) :Async {
     $c->res->body('waited');
 }
 
+__PACKAGE__->meta->make_immutable;
+
 1;

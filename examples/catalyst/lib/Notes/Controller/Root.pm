@@ -74,4 +74,6 @@ sub default :Path {
 
 sub end :ActionClass('RenderView') {}
 
+__PACKAGE__->meta->make_immutable;
+
 1;
