@@ -11,6 +11,7 @@ import subprocess
 from dataclasses import dataclass
 
 from .http2 import H2, H2C, HTTP1
+from .load import FILE_SIZE, pattern
 from .trouble import Trouble
 
 LIBRARY = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "perl-runtime", "lib")
@@ -105,6 +106,8 @@ class Nginx(Contender):
             values |= {"LISTEN": "ssl http2", "TLS": f"ssl_certificate {certificate}; ssl_certificate_key {key};"}
         for name, value in values.items():
             text = text.replace(f"@{name}@", str(value))
+        with open(os.path.join(directory, "file"), "wb") as file:
+            file.write(pattern(FILE_SIZE))
         path = os.path.join(directory, "nginx.conf")
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)

@@ -17,6 +17,10 @@ from .trouble import Trouble
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "load.lua")
 
 
+# What `file` sends.
+FILE_SIZE = 100 * 1024
+
+
 def pattern(length):
     """A request body of that length: hexadecimal digits, over and over."""
     digits = b"0123456789abcdef"

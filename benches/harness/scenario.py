@@ -6,7 +6,7 @@ from .answer import Exchange, exactly, json_record, json_value
 from .comparison import Comparison
 from .http2 import H2, H2C, Http2Exchange
 from .idle import Idle
-from .load import pattern
+from .load import FILE_SIZE, pattern
 from .memory import MemoryScenario
 from .realtime import Realtime
 from .soak import Soak
@@ -39,6 +39,7 @@ SCENARIOS = {
             "stream", "an answer in 64 chunks of 1 KiB", "stream",
             Exchange(flaw=exactly(pattern(64 * 1024))), chunks=64,
         ),
+        Comparison("file", "a file of 100 KiB", "file", Exchange(flaw=exactly(pattern(FILE_SIZE)))),
         Comparison(
             "latency", "hello over a single connection", "hello", HELLO,
             connections=1, latency_matters=True,

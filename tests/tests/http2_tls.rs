@@ -2,9 +2,12 @@
 
 use std::process::Command;
 
+use pagi_tests::app::example;
+use pagi_tests::browser::browse;
 use pagi_tests::curl::curl;
 use pagi_tests::http2::python;
 use pagi_tests::lab::Lab;
+use pagi_tests::server::Setup;
 use pagi_tests::tls::Authority;
 
 const HANDLERS: &str = r#"
@@ -104,6 +107,18 @@ fn body_4_recv_8_ws_43_files_uploads_and_sockets() {
         others_are_served()
         "#,
     );
+}
+
+#[test]
+fn h2_7_ws_43_chromium() {
+    let authority = Authority::new("Root");
+    for (options, protocol) in [(&[][..], "h2"), (&["--no-http2"], "http/1.1")] {
+        let identity = authority.server("server", &["localhost"]);
+        let server = Setup::new().app(example("websocket-chat")).args(identity.options()).args(options).start();
+        let url = format!("https://localhost:{}/", server.address().port());
+        browse("protocol", &url, &[protocol]);
+        browse("websocket_chat", &url, &[]);
+    }
 }
 
 #[test]

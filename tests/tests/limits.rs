@@ -40,6 +40,69 @@ fn srv_9_max_request_line() {
 }
 
 #[test]
+fn srv_9_max_request_line_as_asked_for() {
+    let lab = Lab::with(READER, &["--max-request-line", "40"]);
+    let line = |length: usize| format!("GET /?{} HTTP/1.1", "q".repeat(length - "GET /? HTTP/1.1".len()));
+    for (length, status) in [(40, 200), (41, 414)] {
+        let reply = lab.exchange(format!("{}\r\nHost: lab\r\nConnection: close\r\n\r\n", line(length)));
+        assert_eq!(reply.response.status, status, "{length}");
+    }
+}
+
+#[test]
+fn recv_8_receive_window_as_asked_for() {
+    let lab = Lab::with(
+        r#"route '/' => async sub ($scope, $receive, $send) {
+            my ($longest, $sum) = (0, 0);
+            while (1) {
+                # So long that all of the body has arrived, if anybody takes it.
+                await Future::IO->sleep(0.1) if !$sum;
+                my $event = await $receive->();
+                my $length = length $event->{body};
+                $longest = $length if $length > $longest;
+                $sum += $length;
+                last unless $event->{more};
+            }
+            await answer($send, 200, "$longest $sum");
+        };"#,
+        &["--receive-window", "1000"],
+    );
+    let text = |reply: pagi_tests::http::Response| String::from_utf8(reply.body).expect("it is text");
+    assert_eq!(text(lab.post("/", &"x".repeat(900))), "900 900");
+    let answer = text(lab.post("/", &"x".repeat(20_000)));
+    let (longest, sum) = answer.split_once(' ').expect("two numbers");
+    assert_eq!(sum, "20000");
+    assert!(longest.parse::<usize>().expect("a number") <= 1000, "{answer}");
+}
+
+#[test]
+fn http_7_drain_limit_as_asked_for() {
+    let handlers = "route '/' => async sub ($scope, $receive, $send) { await answer($send, 200, 'x') };";
+    let lab = Lab::with(handlers, &["--drain-limit", "100"]);
+    for (length, answers) in [(100, 2), (101, 1), (50_000, 1)] {
+        let mut raw = lab.connect();
+        raw.send(request("POST", "/", &format!("Content-Length: {length}\r\n")));
+        // What comes before the answer is the application's, read or not.
+        raw.read_until_contains("\r\n\r\nx");
+        raw.offer("y".repeat(length) + &get_and_close("/"));
+        raw.read_to_end();
+        let found = raw.received.windows(12).filter(|bytes| *bytes == b"HTTP/1.1 200").count();
+        assert_eq!(found, answers, "{length}: {}", raw.shown());
+    }
+}
+
+#[test]
+fn hdr_13_server_header_as_asked_for() {
+    let handlers = "route '/' => async sub ($scope, $receive, $send) { await answer($send, 200, 'x') };";
+    for (value, sent) in [("lab/1", Some("lab/1")), ("", None)] {
+        let lab = Lab::with(handlers, &["--server-header", value]);
+        assert_eq!(lab.get("/").header("server"), sent);
+        // What is refused before the application sees it is no exception.
+        assert_eq!(lab.exchange("GET / HTTP/1.1\r\nConnection: close\r\n\r\n").response.header("server"), sent);
+    }
+}
+
+#[test]
 fn srv_9_max_header_size() {
     let lab = Lab::with(READER, &["--max-header-size", "300"]);
     let head = |length: usize| {

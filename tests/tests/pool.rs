@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pagi_tests::app;
+use pagi_tests::curl::curl;
 use pagi_tests::http::Response;
 use pagi_tests::load;
 use pagi_tests::patience::await_that;
 use pagi_tests::process;
 use pagi_tests::raw::Raw;
 use pagi_tests::server::{Server, Setup};
+use pagi_tests::tls::Authority;
 
 /// A PSGI application that shows what it was asked, and blocks on demand.
 const PSGI: &str = r#"use v5.36;
@@ -219,6 +221,43 @@ fn a_full_queue_is_answered_503_at_once() {
     assert!(began.elapsed() < Duration::from_secs(2), "at once: {:?}", began.elapsed());
     for thread in busy {
         assert_eq!(thread.join().expect("it ends").expect("it is answered").status, 200);
+    }
+}
+
+#[test]
+fn over_tls_and_http2_the_pool_answers_as_on_plain_connections() {
+    let authority = Authority::new("Root");
+    let identity = authority.server("server", &["localhost"]);
+    let server = start(psgi().workers(2).args(identity.options()).args(["--pool-queue-limit", "1"]), 1);
+    let ca = authority.file();
+    let url = |path: &str| format!("https://localhost:{}{path}", server.address().port());
+    for version in ["--http1.1", "--http2"] {
+        let ask = |path: &str, more: &[&str]| {
+            let url = url(path);
+            curl(&[&["--ipv4", version, "--cacert", ca.to_str().expect("a path")], more, &[url.as_str()]].concat())
+        };
+        let shown = ask("/shown?q", &["-d", "four", "-H", "X-Test: t"]);
+        assert_eq!((shown.status, shown.text()), (200, "POST /shown q 127.0.0.1 HTTP/1.1 t body=4\n"), "{version}");
+        assert_eq!(ask("/big", &[]).body.len(), 4_000_000, "{version}");
+        assert_eq!(ask("/stream", &[]).text(), "part 1\npart 2\npart 3\n", "{version}");
+        assert_eq!(ask("/die", &[]).status, 500, "{version}");
+        assert_eq!(ask("/crash", &[]).status, 500, "{version}");
+        await_that("the pool is there again", || pool_processes(&server).len() == 1);
+        // One runs, one waits, and the third is told at once.
+        let busy: Vec<_> = (0..2)
+            .map(|_| {
+                let (url, ca) = (url("/sleep/2"), ca.clone());
+                let asked = thread::spawn(move || {
+                    curl(&["--ipv4", version, "--cacert", ca.to_str().expect("a path"), url.as_str()])
+                });
+                thread::sleep(Duration::from_millis(300));
+                asked
+            })
+            .collect();
+        assert_eq!(ask("/pid", &[]).status, 503, "{version}");
+        for asked in busy {
+            assert_eq!(asked.join().expect("curl runs").status, 200, "{version}");
+        }
     }
 }
 

@@ -438,11 +438,11 @@ impl<'w, T: Transport> Connection<'w, T> {
                         Err(_) => return Poll::Ready(After::Close),
                     }
                 }
-                if body.is_done() {
-                    return Poll::Ready(After::NextRequest);
-                }
                 if discarded > limit {
                     return Poll::Ready(After::Close);
+                }
+                if body.is_done() {
+                    return Poll::Ready(After::NextRequest);
                 }
                 match self.poll_fill(cx, usize::MAX) {
                     Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(After::Cut),
