@@ -121,6 +121,20 @@ subtest websocket => sub {
     like $server->log, qr{A request of type websocket was refused: /sync is no :Async action}, 'CB-21: said in the log';
 };
 
+subtest 'CB-11: nothing stays' => sub {
+    for (1 .. 10) {
+        $client->get($_) for '/http', '/at_once', '/dies', '/raw', '/http?refuse=1';
+        my $ws = $client->websocket('/echo');
+        $ws->receive_text;
+        $_ % 2 ? $ws->close : do { $ws->send_text('die'); $ws->receive_text };
+        $client->websocket('/echo?refuse=1', decline_ok => 1);
+        my $sse = $client->sse('/events');
+        $sse->receive_event;
+        $sse->close;
+    }
+    eventually($client, 'alive', 1, 'only the context that asks');
+};
+
 subtest 'event streams of synchronous actions' => sub {
     is $client->get('/sync', headers => [['accept', 'text/event-stream']])->status, 200, 'ordinary requests';
     my $pool = start('--workers', 1, '--pool', 1);

@@ -111,6 +111,20 @@ subtest websocket => sub {
     $ws->receive_text;
     is $ws->close_code, 1009, 'Mojolicious\'s limit';
 };
+
+subtest 'nothing stays' => sub {
+    for (1 .. 10) {
+        $client->get($_) for '/', '/later', '/promise', '/chunks', '/die', '/file';
+        my $ws = $client->websocket('/ws');
+        $ws->send_text('bye');
+        $_ % 2 ? $ws->close : $ws->receive_text;
+        $client->websocket('/no', decline_ok => 1);
+        my $sse = $client->sse('/events');
+        $sse->receive_event;
+        $sse->close;
+    }
+    eventually(logged('alive'), 1, 'only the transaction that asks');
+};
 $server->stop;
 
 subtest 'below a prefix, from Perl' => sub {

@@ -57,9 +57,10 @@ async sub _spooled {
 sub _call {
     my ($scope, $send, $body, $psgi_app, $harakiri, $pool_size) = @_;
     my ($input, $length) = ref $body ne 'SCALAR' ? ($body->handle, $body->length) : length $$body ? (_in_memory($body), length $$body) : (_empty(), 0);
+    my $may_block = defined $pool_size && !$pool_size;
     my $env = environment($scope, $input, $length,
-        $harakiri ? ('psgix.harakiri' => 1) : (), defined $pool_size && !$pool_size ? ('psgi.nonblocking' => 0) : ());
-    my $sent = eval { send_response($send, $psgi_app->($env)) } || Future->fail($@);
+        $harakiri ? ('psgix.harakiri' => 1) : (), $may_block ? ('psgi.nonblocking' => 0) : ());
+    my $sent = eval { send_response($send, $psgi_app->($env), $may_block ? $scope->{'pagi.connection'} : undef) } || Future->fail($@);
     return $sent if $sent->is_done && !$env->{'psgix.harakiri.commit'} && !@{ $env->{'psgix.cleanup.handlers'} || [] };
     # No Future of its own for what comes after: the clean-up is the first to hear of the end.
     return $sent->on_ready(sub { _clean_up($env, $harakiri) });

@@ -38,6 +38,13 @@ get '/redirect' => sub ($c) { $c->redirect_to('/x') };
 get '/die' => sub ($c) { die "on purpose\n" };
 get '/log/:key' => sub ($c) { $c->render(text => $log{ $c->param('key') } // 'nothing') };
 get '/started' => sub ($c) { $c->render(text => $log{server} // 'no') };
+# Counts the transactions that are there.
+{
+    package TestGuard;
+    sub new ($class) { $log{alive}++; return bless {}, $class }
+    sub DESTROY ($self) { $log{alive}-- }
+}
+hook after_build_tx => sub ($tx, $app) { $tx->{guard} = TestGuard->new };
 hook before_server_start => sub ($server, $app) { $log{server} = ref $server };
 websocket '/ws' => sub ($c) {
     $c->tx->with_protocols('chat');

@@ -31,6 +31,8 @@ async sub run {
     my $error = $@;
     $self->forget_client;
     $ws->closed;
+    # It holds the WebSocket, which holds the handshake.
+    $handshake->unsubscribe('request');
     die $error unless $ok || $self->{gone};
     return;
 }

@@ -9,8 +9,8 @@ use PAGI::App::WrapPSGI::Response ();
 use PAGI::App::WrapPSGI::Writer;
 
 sub new {
-    my ($class, $send) = @_;
-    return bless { send => $send, done => Future->new, responded => 0, running => 0, abandoned => undef }, $class;
+    my ($class, $send, $client) = @_;
+    return bless { send => $send, client => $client, done => Future->new, responded => 0, running => 0, abandoned => undef }, $class;
 }
 
 # Calls the application's coderef with the responder. The Future is done when the response is complete, which may be long after
@@ -25,6 +25,8 @@ sub run {
     };
     my $error = $@;
     $self->{running} = 0;
+    # Who wrote to a client that has gone is none the wiser for an error in the log.
+    return Future->done if !$ok && $self->{client} && !$self->{client}->is_connected;
     return Future->fail($error) unless $ok;
     my $abandoned = delete $self->{abandoned};
     $abandoned->() if $abandoned;
@@ -43,6 +45,7 @@ sub _respond {
     }
     my $writer = PAGI::App::WrapPSGI::Writer->new(
         send    => $self->{send},
+        client  => $self->{client},
         on_end  => sub { $self->_finish($_[0]) },
         on_lost => sub { $self->_when_returned($_[0]) },
     );
@@ -100,9 +103,9 @@ PAGI::App::WrapPSGI::Responder - delayed and streaming PSGI responses
 
 =head1 METHODS
 
-=head2 new($send)
+=head2 new($send, $client)
 
-Takes the send coderef of the scope.
+Takes the send coderef of the scope and, where writing may block, the connection.
 
 =head2 run($code)
 

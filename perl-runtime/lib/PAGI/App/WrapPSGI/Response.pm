@@ -12,9 +12,9 @@ use PAGI::App::WrapPSGI::Responder;
 our @EXPORT_OK = qw(send_response send_complete start_event);
 
 sub send_response {
-    my ($send, $response) = @_;
+    my ($send, $response, $client) = @_;
     goto &send_complete if ref $response eq 'ARRAY';
-    return PAGI::App::WrapPSGI::Responder->new($send)->run($response) if ref $response && ref $response ne 'HASH' && _is_code($response);
+    return PAGI::App::WrapPSGI::Responder->new($send, $client)->run($response) if ref $response && ref $response ne 'HASH' && _is_code($response);
     return Future->fail('The PSGI application returned ' . (defined $response ? "'$response'" : 'undef')
         . ', an arrayref or a coderef was expected' . "\n");
 }
@@ -91,10 +91,11 @@ PAGI::App::WrapPSGI::Response - a PSGI response as events
 
 C<$send> is the send coderef of the scope.
 
-=head2 send_response($send, $response)
+=head2 send_response($send, $response, $client)
 
 Sends what a PSGI application returned, an arrayref or, for delayed and streaming responses, a coderef. The Future is done when the
-response is complete; it fails for other values and when the application does.
+response is complete; it fails for other values and when the application does. With C<$client>, the C<pagi.connection> of the request, the process may
+block: a L<PAGI::App::WrapPSGI::Writer> waits for the client then.
 
 =head2 send_complete($send, [$status, \@headers, $body])
 

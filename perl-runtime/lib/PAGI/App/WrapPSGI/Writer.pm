@@ -7,13 +7,22 @@ use Future;
 
 sub new {
     my ($class, %args) = @_;
-    return bless { send => $args{send}, on_end => $args{on_end}, on_lost => $args{on_lost}, tail => Future->done, closed => 0 }, $class;
+    return bless { send => $args{send}, client => $args{client}, on_end => $args{on_end}, on_lost => $args{on_lost}, tail => Future->done, closed => 0 }, $class;
 }
 
 sub write {
     my ($self, $chunk) = @_;
     die "The PSGI writer is closed already\n" if $self->{closed};
     $self->_append({ type => 'http.response.body', body => $chunk, more => 1 }) if defined $chunk && length $chunk;
+    $self->_wait if $self->{client};
+    return;
+}
+
+# Where blocking harms nobody, a slow client holds the application up instead of filling the memory.
+sub _wait {
+    my ($self) = @_;
+    PAGI::Native::turn(undef) until $self->{tail}->is_ready;
+    die "The client has gone\n" unless $self->{client}->is_connected;
     return;
 }
 
@@ -81,14 +90,15 @@ PAGI::App::WrapPSGI::Writer - what a PSGI application writes its stream to
 
 =head2 new
 
-For the bridge: C<send> (coderef for one event), C<on_end> (called with the Future of the last send) and C<on_lost> (called with the coderef that
+For the bridge: C<send> (coderef for one event), C<client> (C<pagi.connection>, where writing may wait), C<on_end> (called with the Future of the last send) and C<on_lost> (called with the coderef that
 ends the response when the object is dropped open).
 
 =head2 write
 
     $writer->write($bytes);
 
-Sends the chunk when those before it have been taken. It does not wait, so what a slow client has not taken stays in memory. Dies
+Sends the chunk when those before it have been taken. In a process of the server's pool it waits until the client has taken enough, and dies
+C<The client has gone> when there is no client any more; elsewhere it does not wait, so what a slow client has not taken stays in memory. Dies
 C<The PSGI writer is closed already>.
 
 =head2 close

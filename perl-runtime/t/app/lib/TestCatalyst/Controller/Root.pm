@@ -10,7 +10,14 @@ __PACKAGE__->config(namespace => '');
 
 my $log = \%TestCatalyst::LOG;
 
-sub begin :Private { my ($self, $c) = @_; $c->stash->{ran} = 'begin'; return }
+# Counts the contexts that are there.
+{
+    package TestCatalyst::Guard;
+    sub new { $log->{alive}++; return bless {}, $_[0] }
+    sub DESTROY { $log->{alive}-- }
+}
+
+sub begin :Private { my ($self, $c) = @_; $c->stash->{ran} = 'begin'; $c->stash->{guard} = TestCatalyst::Guard->new; return }
 
 sub auto :Private {
     my ($self, $c) = @_;
