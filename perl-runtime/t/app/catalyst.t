@@ -63,6 +63,7 @@ subtest http => sub {
     is $client->cookie('late'), 'yes', 'its cookie';
     is $client->get('/at_once')->content, 'at once', 'one that does not wait';
     is $client->get('/class')->content, 'by class', 'by class';
+    is $client->get('/off')->content, 'elsewhere one two', 'CB-14: blocking code in a process of its own';
     is [map { $_->status, $_->content } $client->get('/http?refuse=1')], [401, 'not you'], 'refused by auto';
     is $client->head('/http')->content, '', 'HEAD: as Catalyst does it';
     my $raw = $client->get('/raw');
@@ -141,6 +142,7 @@ subtest 'event streams of synchronous actions' => sub {
     my $other = PAGITest::ServerClient->new(port => $pool->port);
     is $other->get('/sync')->content, 'begin auto 0 http', 'in the pool';
     is $other->get('/http')->content, 'begin auto 1 http same GET 0', 'not there';
+    is $other->get('/job')->content, 'answer 42', 'CB-14: a job of the pool';
     is $other->get('/sync', headers => [['accept', 'text/event-stream']])->status, 406, 'none with a pool';
     $pool->stop;
     like $pool->log, qr/shut down/, 'CB-16: pagi_shutdown';

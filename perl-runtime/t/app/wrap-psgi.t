@@ -26,7 +26,7 @@ subtest 'environment' => sub {
     my %expect = (
         REQUEST_METHOD => 'POST', SCRIPT_NAME => '/app', PATH_INFO => "/caf\xc3\xa9/x", REQUEST_URI => '/app/caf%C3%A9/x?a=%20', QUERY_STRING => 'a=%20', SERVER_PROTOCOL => 'HTTP/1.0',
         SERVER_NAME => '192.0.2.1', SERVER_PORT => 443, REMOTE_ADDR => '192.0.2.9', REMOTE_PORT => 4711, CONTENT_TYPE => 'text/x', CONTENT_LENGTH => 3,
-        HTTP_HOST => 'h', HTTP_X_TWO => 'a, b', HTTP_COOKIE => 'a=1; b=2',
+        HTTPS => 'on', HTTP_HOST => 'h', HTTP_X_TWO => 'a, b', HTTP_COOKIE => 'a=1; b=2',
         'psgi.version' => [1, 1], 'psgi.url_scheme' => 'https', 'psgi.multithread' => 0, 'psgi.multiprocess' => 0, 'psgi.run_once' => 0, 'psgi.streaming' => 1, 'psgi.nonblocking' => 1,
         'psgix.input.buffered' => 1, 'psgix.cleanup' => 1, 'psgix.cleanup.handlers' => [], 'psgix.harakiri' => 0,
     );
@@ -45,6 +45,8 @@ subtest 'environment' => sub {
     is [grep { exists $env->{$_} } qw(SERVER_NAME SERVER_PORT REMOTE_ADDR REMOTE_PORT CONTENT_LENGTH)], [], 'what is not known is not there';
     is env_of(http_scope("/\xe9", raw_path => '/%E9'))->{PATH_INFO}, "/\xe9", 'a path that was not UTF-8';
     is env_of(http_scope("/\xe9", raw_path => '/%C3%A9'))->{PATH_INFO}, "/\xc3\xa9", 'one that was';
+    my @forged = (['x_real_ip', 'evil'], ['x-real-ip', 'good'], ['x-real_ip', 'evil'], ['only_one', 'a'], ['only_one', 'b']);
+    is [@{ env_of(http_scope('/', headers => \@forged)) }{qw(HTTP_X_REAL_IP HTTP_ONLY_ONE)}], ['good', 'a, b'], 'CB-2: underscores in names';
     my $io = IO::File->new;
     ref_is env_of(http_scope('/', 'psgix.io' => $io))->{'psgix.io'}, $io, 'psgix.io where there is one';
 };

@@ -3,6 +3,7 @@ package TestCatalyst;
 use Moose;
 use Catalyst qw(PAGI);
 use Future;
+use PAGI::WorkerPool;
 
 extends 'Catalyst';
 
@@ -10,6 +11,8 @@ our %LOG;
 
 __PACKAGE__->config(name => 'TestCatalyst', enable_catalyst_header => 0);
 __PACKAGE__->setup;
+
+PAGI::WorkerPool->new(handlers => { double => sub { my ($state, $n) = @_; return 2 * $n } });
 
 sub pagi_startup {
     my ($class, $state) = @_;

@@ -42,6 +42,20 @@ sub sse {
     return $self->{sse} ||= PAGI::SSE->new($self->scope, $self->_own('receive'), $self->_sender);
 }
 
+# CB-14. One set of processes for all requests of this one.
+my $forks;
+sub blocking {
+    my ($self, $code, @args) = @_;
+    require PAGI::WorkerPool::Forks;
+    $forks ||= PAGI::WorkerPool::Forks->new;
+    return $forks->run($code, @args);
+}
+
+sub pool {
+    require PAGI::WorkerPool;
+    return PAGI::WorkerPool->default;
+}
+
 sub on_cleanup {
     my ($self, $code) = @_;
     push @{ $self->{cleanup} }, $code;
@@ -129,6 +143,16 @@ set on C<< $c->res >> go out with the event that starts a stream or accepts a We
 =head2 type, path
 
 C<type> and C<path> of the scope; the type is C<http> in other actions.
+
+=head2 blocking($code, @arguments)
+
+    my ($rows) = await $c->pagi->blocking(sub { MyApp::DB->connect->report(@_) }, $month);
+
+Runs code that blocks in a process made for it (L<PAGI::WorkerPool::Forks>); a Future of what it returns.
+
+=head2 pool
+
+The application's L<PAGI::WorkerPool>, for named jobs in processes of the pool.
 
 =head2 on_cleanup($code)
 

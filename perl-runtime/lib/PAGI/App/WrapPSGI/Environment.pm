@@ -30,6 +30,7 @@ sub environment {
     $path = _path_bytes($path, $raw_path) if $path =~ /[^\x00-\x7f]/;
     utf8::encode($root) if $root =~ /[^\x00-\x7f]/;
     $raw_path = _escaped($root . $path) unless defined $raw_path;
+    my $scheme = $scope->{scheme} // 'http';
     my $env = {
         REQUEST_METHOD  => $scope->{method} // 'GET',
         SCRIPT_NAME     => $root,
@@ -39,8 +40,9 @@ sub environment {
         SERVER_PROTOCOL => 'HTTP/' . ($scope->{http_version} // '1.1'),
         $server ? (SERVER_NAME => $server->[0], SERVER_PORT => $server->[1]) : (),
         $client ? (REMOTE_ADDR => $client->[0], REMOTE_PORT => $client->[1]) : (),
+        $scheme eq 'https' ? (HTTPS => 'on') : (),
         'psgi.version'           => [1, 1],
-        'psgi.url_scheme'        => $scope->{scheme} // 'http',
+        'psgi.url_scheme'        => $scheme,
         'psgi.input'             => $input,
         'psgi.errors'            => $ERRORS,
         'psgi.multithread'       => 0,
@@ -56,8 +58,9 @@ sub environment {
         defined $scope->{'psgix.io'} ? ('psgix.io' => $scope->{'psgix.io'}) : (),
         %more,
     };
+    my @underscored;
     for my $header (@{ $scope->{headers} || [] }) {
-        my $key = $KEY{ $header->[0] } // _key($header->[0]);
+        my $key = $KEY{ $header->[0] } // (index($header->[0], '_') < 0 ? _key($header->[0]) : push(@underscored, $header) && '');
         if (!exists $env->{$key}) {
             $env->{$key} = $header->[1] if length $key;    # transfer-encoding: undone already, it contradicts CONTENT_LENGTH (RFC 9112 6.3)
         }
@@ -65,9 +68,22 @@ sub environment {
             $env->{$key} = $key eq 'CONTENT_LENGTH' ? $header->[1] : $env->{$key} . ($key eq 'HTTP_COOKIE' ? '; ' : ', ') . $header->[1];
         }
     }
+    _add_underscored($env, @underscored) if @underscored;
     # A chunked body has no length in its headers, but applications read as much as this says.
     $env->{CONTENT_LENGTH} = $length if $length && !defined $env->{CONTENT_LENGTH};
     return $env;
+}
+
+# `X_Real_Ip` looks like `X-Real-Ip` here. It must neither replace nor extend what a proxy has put there.
+sub _add_underscored {
+    my ($env, @headers) = @_;
+    my %taken = map { $_ => 1 } keys %$env;
+    for my $header (@headers) {
+        (my $key = 'HTTP_' . uc $header->[0]) =~ tr/-/_/;
+        next if $taken{$key};
+        $env->{$key} = exists $env->{$key} ? "$env->{$key}, $header->[1]" : $header->[1];
+    }
+    return;
 }
 
 # What CGI and PSGI have in common.
@@ -133,7 +149,7 @@ The environment for a PSGI application: C<$input> is a seekable handle on the wh
 
 Paths are bytes. C<SERVER_NAME>, C<SERVER_PORT>, C<REMOTE_ADDR> and C<REMOTE_PORT> are there if the scope has C<server> and
 C<client>. Repeated headers are joined with C<, >, cookies with C<; >. C<CONTENT_LENGTH> is C<$length> when no header says it, as for
-chunked requests.
+chunked requests. C<HTTPS> is C<on> for https. A header whose name has an underscore is left out when there is one with hyphens that looks the same here.
 
 C<psgi.multiprocess> is true under a server with workers or a pool, C<psgi.nonblocking> and C<psgi.streaming> always; C<psgi.multithread>,
 C<psgi.run_once> and C<psgix.harakiri> are false.

@@ -49,6 +49,19 @@ async sub at_once :Local :Args(0) :Async { my ($self, $c) = @_; text($c, 'at onc
 
 async sub class :Local :Args(0) :ActionClass('Async') { my ($self, $c) = @_; await Future::IO->sleep(0.001); text($c, 'by class') }
 
+async sub off :Local :Args(0) :Async {
+    my ($self, $c) = @_;
+    my ($pid, @args) = await $c->pagi->blocking(sub { select undef, undef, undef, 0.05; return ($$, @_) }, 'one', 'two');
+    my $where = $pid == $$ ? 'here' : 'elsewhere';
+    text($c, "$where @args");
+}
+
+async sub job :Local :Args(0) :Async {
+    my ($self, $c) = @_;
+    my $answer = await $c->pagi->pool->call('double', args => [21]);
+    text($c, "answer $answer");
+}
+
 async sub forwards :Local :Args(0) :Async {
     my ($self, $c) = @_;
     $c->forward('sync');
