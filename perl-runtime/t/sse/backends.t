@@ -2,6 +2,7 @@ use v5.36;
 use utf8;
 use lib 't/lib';
 use Test2::V0;
+use Future::IO::Impl::IOAsync;
 use PAGITest::Backends qw(each_backend);
 use Time::HiRes qw(sleep time);
 
@@ -22,13 +23,27 @@ each_backend('t/apps/sse/stream.pl', sub ($client, $backend) {
     $sse->close;
 
     # The server notices that a client has left a moment later.
-    my $deadline = time + 5;
-    my $log;
-    do {
-        sleep 0.02 if $log;
-        $log = $client->sse('/log')->receive_json;
-    } while @$log < 3 && time < $deadline;
-    is $log, [['/send', 'all sent'], ['/each', 'app_closed'], ['/wait', 'client_closed']], 'on_close with its reason, once per stream';
+    my $told = sub ($count) {
+        my $deadline = time + 20;
+        my $log;
+        do {
+            sleep 0.02 if $log;
+            $log = $client->sse('/log')->receive_json;
+        } while @$log < $count && time < $deadline;
+        return $log;
+    };
+    my @first = (['/send', 'all sent'], ['/each', 'app_closed'], ['/wait', 'client_closed']);
+    is $told->(3), \@first, 'on_close with its reason, once per stream';
+
+    $sse = $client->sse('/every');
+    is [map { $sse->receive_json(timeout => 20)->{n} } 1 .. 5], [1 .. 5], 'every, over several intervals';
+    $sse->close;
+    push @first, ['/every', 'client_closed'], ['/every', 'returned'];
+    is $told->(5), \@first, 'notices that the client has left in any of them (D3)';
+    $sse = $client->sse('/tries');
+    is [map { $sse->receive_event(timeout => 20)->{data} } 1, 2], ['one', '{"n":2}'], 'try_send and its kin';
+    is $sse->receive_event(timeout => 20), undef, 'to the end';
+    is $told->(6), [@first, ['/tries', '1 1 1 0']], 'and what they return';
 }, lifespan => 1);
 
 done_testing;

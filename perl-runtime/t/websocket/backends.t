@@ -28,17 +28,25 @@ each_backend('t/apps/websocket/session.pl', sub ($client, $backend) {
     my $response = $client->websocket('/deny', decline_ok => 1)->response;
     is [$response->status, $response->text], [402, 'pay first'], 'denied with a response';
 
+    $ws = $client->websocket('/kinds');
+    $ws->send_bytes("passed over")->send_text('a text')->send_text('passed over')->send_bytes("\x00\xff")->send_json({ ü => [1] });
+    is $ws->receive_json(20), { text => 'a text', bytes => 2, json => { ü => [1] } }, 'receive_text, receive_bytes, receive_json take their kind';
+    is $ws->receive_bytes(20), "\x00\xff", 'send_bytes_if_connected';
+    is [$ws->receive_text(20), $ws->close_code, $ws->close_reason], [undef, 4003, 'done'], 'nothing early, nothing late';
+
     # The server may run the callbacks of the last sessions a moment later than its clients see them end.
-    my $deadline = time + 5;
+    my $deadline = time + 20;
     my $log;
     do {
         sleep 0.02 if $log;
         $log = $client->websocket('/log')->receive_json;
-    } while @$log < 3 && time < $deadline;
+    } while @$log < 5 && time < $deadline;
     is $log, bag {
         item ['/json', 4000, 'grüß dich'];
         item ['/text', 1000, ''];
         item ['/run', 4002, 'enough'];
+        item ['/kinds', 4003, 'done'];
+        item ['/kinds', '0 1 0', 1];
         end;
     }, 'on_close ran once per session, not after a denial';
 }, lifespan => 1);

@@ -29,6 +29,21 @@ my %handlers = (
         await $sse->send('waiting');
         await $sse->run;
     },
+    '/every' => async sub {
+        my ($sse) = @_;
+        my $n = 0;
+        await $sse->every(0.01, async sub { my $sent = await $sse->try_send_json({ n => ++$n }); return $sent });
+        push @closed, ['/every', 'returned'];
+    },
+    '/tries' => async sub {
+        my ($sse) = @_;
+        my @sent = await $sse->try_send('one');
+        push @sent, await $sse->try_send_event(data => { n => 2 }, event => 'two');
+        push @sent, await $sse->try_send_comment('three');
+        await $sse->close;
+        push @sent, await $sse->try_send('late');
+        push @closed, ['/tries', "@sent"];
+    },
     '/log' => async sub {
         my ($sse) = @_;
         await $sse->send_json(\@closed);
@@ -40,7 +55,7 @@ async sub stream {
     die "Unsupported scope type: $scope->{type}\n" unless $scope->{type} eq 'sse';
     my $sse = PAGI::SSE->new($scope, $receive, $send);
     my $path = $sse->path;
-    $sse->on_close(sub { push @closed, [$path, $_[1]] }) unless $path eq '/log';
+    $sse->on_close(sub { push @closed, [$path, $_[1]] }) unless $path eq '/log' || $path eq '/tries';
     await $handlers{$path}->($sse);
 }
 

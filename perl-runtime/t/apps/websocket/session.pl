@@ -34,6 +34,22 @@ my %handlers = (
         await $ws->accept;
         await $ws->run;
     },
+    '/kinds' => async sub {
+        my ($ws) = @_;
+        my @sent = await $ws->try_send_text('early');
+        await $ws->send_text_if_connected('nobody hears this');
+        await $ws->accept(headers => [['x-kinds', 'yes']]);
+        await $ws->keepalive(30, 10);
+        my $text = await $ws->receive_text;
+        my $bytes = await $ws->receive_bytes;
+        my $json = await $ws->receive_json;
+        push @sent, await $ws->try_send_json({ text => $text, bytes => length $bytes, json => $json });
+        await $ws->send_bytes_if_connected($bytes);
+        await $ws->close(4003, 'done');
+        push @sent, await $ws->try_send_text('late');
+        await $ws->send_json_if_connected({ late => 1 });
+        push @closed, ['/kinds', "@sent", $ws->is_closed];
+    },
     '/deny' => async sub {
         my ($ws) = @_;
         await $ws->deny(status => 402, headers => [['content-type', 'text/plain']], body => 'pay first');
