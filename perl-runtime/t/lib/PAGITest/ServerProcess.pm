@@ -58,7 +58,7 @@ sub _await_banner {
     my ($self, $command) = @_;
     my $deadline = time + $START_SECONDS;
     while (time < $deadline) {
-        if ($self->log =~ m{listening on http://[^\s/]*:(\d+)}) {
+        if ($self->log =~ m{listening on https?://[^\s/]*:(\d+)}) {
             $self->{port} = $1;
             return;
         }
