@@ -11,18 +11,17 @@
 //! Because Perl runs outside the runtime, a handler may run a nested turn of the same loop (`$future->get` on a timer).
 //! New requests are not started below [`MAX_DEPTH`]: handlers that each wait nest last-in first-out and would starve
 //! the first.
+//!
+//! [`parking`] is how the loop waits, [`nesting`] are turns inside of turns, and [`entry`] is what Perl calls.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashSet, VecDeque};
-use std::future::poll_fn;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use pagi_server_core::event::{Content, SendEvent};
-use pagi_server_core::exchange::{CallEnd, Exchange, Sent, Verdict};
+use pagi_server_core::exchange::{CallEnd, Exchange, Verdict};
 use pagi_server_core::pool::gate::Gate;
 use pagi_server_core::reason::Reason;
 use pagi_server_core::scope::ScopeKind;
@@ -34,8 +33,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
 
-use crate::call::{Call, Exited, Method, Read, read_handle};
-use crate::decode::{self, Decoded, HandleBody};
+use crate::call::{Call, Exited};
 use crate::foreign::{self, Foreign};
 use crate::interpreter::Application;
 use crate::lag::Lag;
@@ -46,15 +44,17 @@ use crate::perl::future::{self, State};
 use crate::perl::handles::Handles;
 use crate::perl::interpreter;
 use crate::perl::scope;
-use crate::perl::value::{Outcome, Scalar, View};
+use crate::perl::value::{Outcome, Scalar};
 use crate::worker_api::Host;
+
+mod entry;
+mod nesting;
+mod parking;
+
+pub(crate) use nesting::{Turned, nested_turn};
 
 /// Nested turns below this depth start no new requests.
 const MAX_DEPTH: u32 = 4;
-/// Turns nested deeper than this are refused: each holds a piece of the C stack.
-const DEEPEST: u32 = 200;
-/// What a handler gets that waits in a nested turn while the server stops.
-const GIVEN_UP: &str = "the server is stopping and does not wait any longer";
 /// Call number of the lifespan call.
 pub(crate) const LIFESPAN: usize = usize::MAX - 1;
 /// Sets of handles kept for reuse.
@@ -69,24 +69,6 @@ thread_local! {
 /// Runs something with this thread's worker; `None` while there is none (loading, or after the end).
 pub(crate) fn with<T>(use_it: impl FnOnce(&'static Loop) -> T) -> Option<T> {
     WORKER.try_with(Cell::get).ok().flatten().map(use_it)
-}
-
-/// How a nested turn ended.
-pub(crate) enum Turned {
-    /// Normally.
-    Done,
-    /// The application called `exit`.
-    Exit,
-    /// It could not be run.
-    Failed(String),
-}
-
-/// One turn on behalf of Perl code that waits: until something ran, or `wait` is over.
-pub(crate) fn nested_turn(wait: Option<Duration>) -> Turned {
-    match with(|worker| worker) {
-        Some(worker) if !worker.is_forked_child() => worker.nest(wait),
-        _ => native::turn_alone(wait),
-    }
 }
 
 /// What runs the connections.
@@ -242,52 +224,6 @@ impl Loop {
         interpreter::is_forked_child()
     }
 
-    /// How many turns are nested in each other now; 0 outside of Perl code that waits.
-    pub(crate) fn depth(&self) -> u32 {
-        self.depth.get()
-    }
-
-    fn nest(&'static self, wait: Option<Duration>) -> Turned {
-        if self.depth.get() >= DEEPEST {
-            return Turned::Failed(format!(
-                "{DEEPEST} handlers wait inside each other (get, recv, one_tick, ...); await instead of blocking"
-            ));
-        }
-        let until = wait.and_then(|wait| Instant::now().checked_add(wait));
-        let before = self.activity.get();
-        self.depth.set(self.depth.get() + 1);
-        if self.is_overdue() {
-            return Turned::Failed(GIVEN_UP.to_owned());
-        }
-        let turned = self.lag.nest(self.depth.get(), &self.core.stats, || {
-            loop {
-                let left = until.map_or(self.heartbeat, |until| until.saturating_duration_since(Instant::now()));
-                if let Err(Exited) = self.turn(left.min(self.heartbeat)) {
-                    break Turned::Exit;
-                }
-                if self.is_overdue() {
-                    break Turned::Failed(GIVEN_UP.to_owned());
-                }
-                // The heartbeat ends a park, but is nothing that anybody waits for.
-                if self.activity.get() != before || until.is_some_and(|until| until <= Instant::now()) {
-                    break Turned::Done;
-                }
-            }
-        });
-        self.depth.set(self.depth.get() - 1);
-        turned
-    }
-
-    /// The server is to stop: handlers that wait in nested turns, where nobody obeys commands, have so long.
-    pub(crate) fn stop_within(&self, patience: Duration) {
-        let limit = Instant::now() + patience;
-        self.stop_by.set(Some(self.stop_by.get().map_or(limit, |earlier| earlier.min(limit))));
-    }
-
-    fn is_overdue(&self) -> bool {
-        self.stop_by.get().is_some_and(|limit| limit <= Instant::now())
-    }
-
     /// Perl code ran.
     fn note_activity(&self, calls: usize) {
         self.activity.set(self.activity.get().wrapping_add(calls as u64));
@@ -318,116 +254,6 @@ impl Loop {
         if now.duration_since(self.signals_seen.get()) >= self.heartbeat {
             self.signals_seen.set(now);
             interpreter::repair_signals();
-        }
-    }
-
-    fn park(&'static self, wait: Duration) {
-        let reactor = native::reactor();
-        self.watch_perl_descriptors();
-        let wait = if reactor.is_due() || !self.ready.borrow().is_empty() { Duration::ZERO } else { wait };
-        let latest = Instant::now().checked_add(wait);
-        let deadline = match (latest, reactor.next_deadline()) {
-            (Some(latest), Some(timer)) => Some(latest.min(timer)),
-            (latest, timer) => latest.or(timer),
-        };
-        // The first poll comes before the connections were given their turn: let them write first.
-        let mut first = true;
-        let engine = self.engine.borrow();
-        let Some(Engine { runtime, local }) = engine.as_ref() else { return };
-        local.block_on(
-            runtime,
-            poll_fn(|cx| {
-                if std::mem::replace(&mut first, false) {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                self.poll_parked(cx, deadline)
-            }),
-        );
-    }
-
-    /// The same in another loop: what the runtime has to do at once, then a wait there, then what came of it.
-    fn park_in(&'static self, foreign: &Foreign, wait: Duration) -> Result<(), Exited> {
-        self.watch_perl_descriptors();
-        let reactor = native::reactor();
-        let is_due = self.poll_runtime() || reactor.is_due() || !self.ready.borrow().is_empty();
-        let until = match (Instant::now().checked_add(wait), reactor.next_deadline()) {
-            _ if is_due => None,
-            (Some(latest), Some(timer)) => Some(latest.min(timer)),
-            (latest, timer) => latest.or(timer),
-        };
-        match foreign.run_once(until) {
-            Outcome::Returned(_) => {}
-            Outcome::Died(error) => {
-                tracing::error!("uncaught exception in a loop callback: {}", error.display().trim_end());
-            }
-            Outcome::Exit => return Err(Exited),
-        }
-        if self.is_forked_child() || interpreter::exit_is_pending() {
-            return Err(Exited);
-        }
-        self.poll_runtime();
-        // Whether it ran a callback of the application is its own affair; it may have.
-        self.note_activity(1);
-        Ok(())
-    }
-
-    /// Lets connections do what they can without waiting; whether something is ready for Perl.
-    fn poll_runtime(&'static self) -> bool {
-        let mut polls = 0;
-        let engine = self.engine.borrow();
-        let Some(Engine { runtime, local }) = engine.as_ref() else { return false };
-        local.block_on(
-            runtime,
-            poll_fn(|cx| {
-                polls += 1;
-                let is_ready = self.poll_parked(cx, None).is_ready();
-                // Once for tasks that are awake, once for those that descriptors and timers have woken after that.
-                if polls < 3 {
-                    cx.waker().wake_by_ref();
-                    if is_ready {
-                        self.core.inbox.rouse();
-                    }
-                    return Poll::Pending;
-                }
-                Poll::Ready(is_ready)
-            }),
-        )
-    }
-
-    fn poll_parked(&self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {
-        if self.core.inbox.poll_ready(cx).is_ready() {
-            return Poll::Ready(());
-        }
-        if let Some(wake) = &*self.wake.borrow()
-            && let Poll::Ready(Ok(mut guard)) = wake.poll_read_ready(cx)
-        {
-            // A Perl signal is pending; its handler runs when Perl does.
-            let _ = wake.get_ref().read();
-            guard.clear_ready();
-            self.note_activity(1);
-            return Poll::Ready(());
-        }
-        if let Some(fds) = &*self.perl_fds.borrow()
-            && fds.poll_read_ready(cx).is_ready()
-        {
-            return Poll::Ready(());
-        }
-        self.parking.borrow_mut().poll_until(cx, deadline)
-    }
-
-    /// The reactor's epoll set comes into being with its first watch.
-    fn watch_perl_descriptors(&'static self) {
-        if self.perl_fds.borrow().is_some() {
-            return;
-        }
-        if let Some(fd) = native::reactor().descriptor() {
-            let engine = self.engine.borrow();
-            let _inside = engine.as_ref().map(|engine| engine.runtime.enter());
-            match fd.and_then(descriptor::watched) {
-                Ok(fd) => *self.perl_fds.borrow_mut() = Some(fd),
-                Err(error) => tracing::error!(%error, "descriptors of the application cannot be watched"),
-            }
         }
     }
 
@@ -661,95 +487,6 @@ impl Loop {
             // The application still holds one: the record stays for it, and goes with the last handle (CONN-24, MID-3).
             drop(handles);
         }
-    }
-
-    // ---- called by Perl -------------------------------------------------------------------------------------------------------
-
-    fn call(&self, token: usize) -> Option<Rc<Call>> {
-        self.calls.borrow().get(token).cloned()
-    }
-
-    pub(crate) fn receive(&'static self, token: usize) -> Scalar {
-        if token == LIFESPAN {
-            return self.lifespan.receive();
-        }
-        match self.call(token) {
-            Some(call) => call.receive(),
-            None => future::done(Some(Scalar::simple_event(c"http.disconnect"))),
-        }
-    }
-
-    pub(crate) fn send(&'static self, token: usize, event: View<'_>) -> Scalar {
-        if token == LIFESPAN {
-            return self.lifespan.send(event);
-        }
-        let Some(call) = self.call(token) else { return future::done(None) };
-        if call.exchange.is_gone() {
-            return future::done(None);
-        }
-        let mut buffer = Vec::new();
-        let sent = decode::decode(event, &call.exchange, &mut buffer).and_then(|decoded| match decoded {
-            Decoded::Event(event) => call.exchange.send(event).map(|sent| match sent {
-                Sent::Done => future::done(None),
-                Sent::Behind => call.hold_send(),
-            }),
-            Decoded::Handle(body) => self.send_handle(&call, body),
-        });
-        if call.watches_buffer() {
-            call.exchange.notify();
-        }
-        sent.unwrap_or_else(|message| future::failed(&message))
-    }
-
-    /// A body from a Perl file handle: the first block is read before the response changes, so that a bad handle can be
-    /// answered with another body (BODY-9, BODY-10).
-    fn send_handle(&self, call: &Rc<Call>, mut body: HandleBody) -> Result<Scalar, String> {
-        let offset =
-            body.offset.map_or_else(Scalar::undef, |offset| Scalar::int(i64::try_from(offset).unwrap_or(i64::MAX)));
-        match Scalar::call_named(c"PAGI::Native::prepare_handle", &[&body.handle, &offset]) {
-            Outcome::Returned(_) => {}
-            Outcome::Died(error) => return Err(error.display().trim_end().to_owned()),
-            Outcome::Exit => return Err("exit was called while a file handle was read".to_owned()),
-        }
-        let wanted = body.length;
-        let first = match read_handle(&body.handle, &mut body.length) {
-            Ok(Read::Some(bytes)) => bytes,
-            Ok(Read::End) => Vec::new(),
-            Ok(Read::Failed(message)) => return Err(message),
-            Err(Exited) => return Err("exit was called while a file handle was read".to_owned()),
-        };
-        call.exchange.send(SendEvent::ResponseBody { content: Content::Handle, more: false })?;
-        if let Err(message) = call.exchange.push_handle_bytes(&first) {
-            call.exchange.fail_handle();
-            return Err(message);
-        }
-        if first.is_empty() || body.length == Some(0) {
-            call.exchange.finish_handle();
-            return Ok(future::done(None));
-        }
-        body.length = wanted.map(|wanted| wanted - first.len() as u64);
-        let future = call.hold_handle(body, 0);
-        call.exchange.notify();
-        Ok(future)
-    }
-
-    pub(crate) fn method(&'static self, token: usize, method: i32, argument: Option<View<'_>>) -> Option<Scalar> {
-        let call = self.call(token)?;
-        match Method::from_number(method)? {
-            Method::HandOver => Some(self.hand_over(&call)),
-            // An exit in a callback that runs at once is found by the turn that is under way.
-            method => call.method(method, argument).ok().flatten(),
-        }
-    }
-
-    pub(crate) fn call_ready(&'static self, token: usize) {
-        self.ready.borrow_mut().push(token);
-        self.core.inbox.rouse();
-    }
-
-    pub(crate) fn handles_freed(&'static self, token: usize) {
-        let freed = self.calls.borrow_mut().try_remove(token);
-        drop(freed);
     }
 
     /// In a forked child: closes the parent's clients and listeners. Their owners here are never dropped (the loop is

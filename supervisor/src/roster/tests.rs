@@ -1,4 +1,7 @@
+use super::failures::HOPELESS_AFTER;
 use super::*;
+use crate::backoff;
+use crate::event::Ending;
 use crate::exit::{STOPPED, WORKER_STARTUP_FAILED};
 use std::time::Duration;
 
