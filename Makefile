@@ -2,7 +2,7 @@
 # install the Debian packages that are missing (packaging/apt/*.txt).
 
 .DEFAULT_GOAL := help
-.PHONY: help run build docs-man package install test test-rust test-perl test-bench test-packaging test-packages conformance bench lint fmt deps-run deps-test clean
+.PHONY: help run build docs-man package install test test-rust test-perl test-bench test-packaging test-packages test-systemd conformance bench lint fmt deps-run deps-test clean
 
 EXAMPLE ?= examples/hello/app.pl
 PROVE_JOBS ?= 2
@@ -53,6 +53,11 @@ test-packages: deps-test ## The packages themselves, on machines made for them (
 	packaging/apt/install machines
 	cargo build -p pagi-supervisor
 	tests/packaging/run
+
+test-systemd: deps-test ## The server under a real systemd: reloads, upgrades, crashes under load (root; network the first time)
+	packaging/apt/install machines
+	cargo build -p pagi-supervisor
+	tests/systemd $(SERVER)
 
 conformance: deps-test build ## The 517 cases of the Autobahn suite, and docs/conformance.md anew; see tests/autobahn
 	tests/autobahn

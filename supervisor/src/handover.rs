@@ -5,16 +5,18 @@
 //! then it can fail, and nothing has happened.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek, Write};
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use crate::channel;
 use crate::messages::fitting;
 use crate::process::{descriptors, environment};
+use crate::tls::Tickets;
 
 /// The variable that holds an [`Estate`].
 pub const VARIABLE: &str = "PAGI_UPGRADE";
@@ -48,6 +50,12 @@ pub struct Estate {
     /// Workers the server was scaled to, if other than it was started with.
     #[serde(default)]
     pub workers: Option<Scaled>,
+    /// Names of sockets that a service manager keeps open by itself.
+    #[serde(default)]
+    pub kept: Vec<String>,
+    /// A file with the tickets of TLS sessions: not in the environment, which others may read.
+    #[serde(default)]
+    pub tickets: Option<RawFd>,
 }
 
 /// A number of workers that was changed while the server ran.
@@ -99,6 +107,10 @@ pub struct Predecessor {
     pub files: Vec<PathBuf>,
     /// Workers the server was scaled to.
     pub workers: Option<Scaled>,
+    /// Names of sockets that a service manager keeps open by itself.
+    pub kept: Vec<String>,
+    /// Tickets of TLS sessions.
+    pub tickets: Option<Tickets>,
 }
 
 impl Predecessor {
@@ -121,8 +133,26 @@ impl Predecessor {
             pid_file: pid_file.map(|(file, path)| (File::from(file), path)),
             files: estate.files,
             workers: estate.workers,
+            kept: estate.kept,
+            tickets: estate.tickets.and_then(read_tickets),
         })
     }
+}
+
+/// Writes tickets to a file without a name.
+///
+/// # Errors
+/// When memory cannot be had.
+pub fn write_tickets(tickets: &Tickets) -> io::Result<File> {
+    let mut file = File::from(memfd_create(c"pagi-tickets", MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(&serde_json::to_vec(tickets)?)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// Sessions that cannot be resumed are made anew: not worth failing for.
+fn read_tickets(number: RawFd) -> Option<Tickets> {
+    serde_json::from_reader(File::from(descriptors::adopt(number).ok()?)).ok()
 }
 
 /// The successor's end of the conversation.
@@ -177,6 +207,8 @@ mod tests {
             channel: 7,
             control: Some(Piece { number: 8, path: "/run/control.sock".into() }),
             workers: Some(Scaled { from: 2, to: 5 }),
+            kept: vec!["pagi-127.0.0.1_5000".to_owned()],
+            tickets: Some(9),
             ..Estate::default()
         };
         let text = serde_json::to_string(&full).unwrap();

@@ -1,9 +1,10 @@
 //! Listening sockets that were open before this process began: from systemd (`LISTEN_FDS`, see sd_listen_fds(3)) or
 //! from a server that starts its successor (`PAGI_REUSE`: `host:port:fd` or `unix:path:fd`, separated by commas).
 //!
-//! What a descriptor listens on is asked of the descriptor itself; names in the variables are for people.
+//! What a descriptor listens on is asked of the descriptor itself; names in the variables are for people. But by its name a
+//! socket is known that an earlier run of this service has left to systemd ([`Place::kept_as`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::RawFd;
@@ -15,25 +16,80 @@ use socket2::Socket;
 
 use crate::address::Address;
 use crate::process::{descriptors, environment};
+use crate::sockets::is_live;
 
 /// The number of the first descriptor systemd passes.
 const FIRST: RawFd = 3;
 
 /// What a socket listens on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+pub enum Place {
+    /// An address with a port.
     Tcp(SocketAddr),
+    /// A file.
     Unix(PathBuf),
+}
+
+/// Longest name that systemd gives to a descriptor, and some room.
+const LONGEST_NAME: usize = 200;
+
+impl Place {
+    /// The name under which systemd keeps sockets of this place for the service: printable ASCII without colons.
+    #[must_use]
+    pub fn kept_as(&self) -> String {
+        let place = match self {
+            Self::Tcp(address) => address.to_string(),
+            Self::Unix(path) => path.display().to_string(),
+        };
+        let plain = |letter: char| if letter.is_ascii_graphic() && letter != ':' { letter } else { '_' };
+        let place: String = place.chars().map(plain).collect();
+        // The end of a long path tells more than its beginning.
+        format!("pagi-{}", &place[place.len().saturating_sub(LONGEST_NAME)..])
+    }
+}
+
+/// A socket that nobody has claimed yet.
+#[derive(Debug)]
+struct Found {
+    place: Place,
+    listener: Listener,
+    keeper: Keeper,
+}
+
+/// Who else holds a socket, and for whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keeper {
+    /// Whoever started us, to listen on it himself or to let us.
+    Other,
+    /// systemd, for this service: an earlier run has asked for it.
+    Store,
+}
+
+/// Sockets that were claimed for an address.
+#[derive(Debug, Default)]
+pub struct Claimed {
+    /// Each is one queue.
+    pub listeners: Vec<Listener>,
+    /// They outlive this service without its doing: it was given them.
+    pub is_kept: bool,
+    /// They are this service's own, from an earlier run.
+    pub is_own: bool,
 }
 
 /// Inherited sockets that nobody has claimed yet.
 #[derive(Debug, Default)]
 pub struct Inherited {
-    sockets: Vec<(Place, Listener)>,
+    sockets: Vec<Found>,
+    /// Names of places whose sockets were given to the server that this one is to replace.
+    kept: Vec<String>,
+    /// Names under which systemd keeps what is of no use any more.
+    useless: Vec<String>,
     /// Unix sockets whose files belong to the server, not to whoever opened them.
     files: Vec<PathBuf>,
     /// They come from a server with the same command line: whatever port it got is what port 0 means.
     any_port: bool,
+    /// A running server hands them over.
+    is_from_server: bool,
     /// What could not be used, each a sentence.
     pub warnings: Vec<String>,
 }
@@ -43,7 +99,7 @@ impl Inherited {
     #[must_use]
     pub fn take() -> Self {
         let reuse = environment::take("PAGI_REUSE");
-        let [pid, count, _names] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"].map(environment::take);
+        let [pid, count, names] = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"].map(environment::take);
         let mut inherited = Self::default();
         let mut numbers = BTreeSet::new();
         for entry in reuse.iter().flat_map(|list| list.split(',')).filter(|entry| !entry.is_empty()) {
@@ -55,12 +111,15 @@ impl Inherited {
             }
         }
         // For another process when the id is another's: a shell in between has kept the variables.
+        let mut names_by_number = BTreeMap::new();
         if pid.and_then(|pid| pid.parse().ok()) == Some(std::process::id()) {
             let count = count.and_then(|count| count.parse::<RawFd>().ok()).unwrap_or_default();
             numbers.extend(FIRST..FIRST.saturating_add(count));
+            names_by_number.extend((FIRST..).zip(names.iter().flat_map(|names| names.split(':'))));
         }
         for number in numbers {
-            if let Err(reason) = inherited.adopt(number) {
+            let name = names_by_number.get(&number).copied().unwrap_or_default();
+            if let Err(reason) = inherited.adopt(number, name) {
                 inherited.warnings.push(format!("Inherited descriptor {number} is not used: {reason}"));
             }
         }
@@ -72,21 +131,24 @@ impl Inherited {
     pub fn left_by_server(numbers: &[RawFd], files: &[PathBuf]) -> Self {
         let mut inherited = Self::default();
         for &number in numbers {
-            if let Err(reason) = inherited.adopt(number) {
+            if let Err(reason) = inherited.adopt(number, "") {
                 inherited.warnings.push(format!("Inherited descriptor {number} is not used: {reason}"));
             }
         }
-        inherited.expect_same_server(files);
+        inherited.expect_same_server(files, &[]);
         inherited
     }
 
-    /// The sockets are those of a server with the same settings, which has made these socket files.
-    pub fn expect_same_server(&mut self, files: &[PathBuf]) {
+    /// The sockets are those of a server with the same settings, which has made these socket files, and was given the
+    /// sockets with these names.
+    pub fn expect_same_server(&mut self, files: &[PathBuf], kept: &[String]) {
         self.any_port = true;
+        self.is_from_server = true;
+        self.kept.extend_from_slice(kept);
         self.files.extend_from_slice(files);
     }
 
-    fn adopt(&mut self, number: RawFd) -> Result<(), String> {
+    fn adopt(&mut self, number: RawFd, name: &str) -> Result<(), String> {
         let explain = |error: io::Error| error.to_string();
         let socket = Socket::from(descriptors::adopt(number).map_err(explain)?);
         if !socket.is_listener().map_err(|_| "it is not a listening socket".to_owned())? {
@@ -94,7 +156,7 @@ impl Inherited {
         }
         socket.set_nonblocking(true).map_err(explain)?;
         let address = socket.local_addr().map_err(explain)?;
-        let found = if let Some(address) = address.as_socket() {
+        let (place, listener) = if let Some(address) = address.as_socket() {
             // Inherited by accepted connections.
             socket.set_tcp_nodelay(true).map_err(explain)?;
             (Place::Tcp(address), Queue::Tcp(socket.into()).into())
@@ -104,16 +166,30 @@ impl Inherited {
         } else {
             return Err("it listens neither on TCP nor on a Unix socket with a path".to_owned());
         };
-        self.sockets.push(found);
+        let is_own = place.kept_as() == name;
+        if let Place::Unix(path) = &place
+            && is_own
+        {
+            if !is_live(path) {
+                // Its file is gone: nobody can reach it any more.
+                self.useless.push(name.to_owned());
+                return Ok(());
+            }
+            self.files.push(path.clone());
+        }
+        self.any_port |= is_own;
+        let keeper = if is_own { Keeper::Store } else { Keeper::Other };
+        self.sockets.push(Found { place, listener, keeper });
         Ok(())
     }
 
-    /// The addresses of all sockets: what to listen on when the user does not say.
+    /// The addresses of all sockets that were given to us: what to listen on when the user does not say. What an earlier
+    /// run has left listens where its user wanted.
     #[must_use]
     pub fn addresses(&self) -> Vec<Address> {
         let mut addresses: Vec<Address> = Vec::new();
-        for (place, _) in &self.sockets {
-            let address = match place {
+        for found in self.sockets.iter().filter(|found| found.keeper == Keeper::Other) {
+            let address = match &found.place {
                 Place::Tcp(address) => {
                     Address::Tcp { host: address.ip().to_string(), port: address.port(), tls: false, proxy: false }
                 }
@@ -128,11 +204,11 @@ impl Inherited {
 
     /// The port and the sockets that listen on a TCP address; each is one queue. `wanted` is everything that is to be
     /// listened on.
-    pub fn claim_tcp(&mut self, ip: IpAddr, port: u16, wanted: &[Address]) -> Option<(u16, Vec<Listener>)> {
+    pub fn claim_tcp(&mut self, ip: IpAddr, port: u16, wanted: &[Address]) -> Option<(u16, Claimed)> {
         let is_named =
             |port: u16| wanted.iter().any(|other| matches!(other, Address::Tcp { port: named, .. } if *named == port));
         let port = if port == 0 && self.any_port {
-            self.sockets.iter().find_map(|(place, _)| match place {
+            self.sockets.iter().find_map(|found| match &found.place {
                 Place::Tcp(found) if found.ip() == ip && !is_named(found.port()) => Some(found.port()),
                 _ => None,
             })?
@@ -140,7 +216,7 @@ impl Inherited {
             port
         };
         let found = self.claim(&Place::Tcp(SocketAddr::new(ip, port)));
-        (!found.is_empty()).then_some((port, found))
+        found.map(|found| (port, found))
     }
 
     /// Whether a socket file belongs to the server.
@@ -150,25 +226,105 @@ impl Inherited {
     }
 
     /// The sockets that listen on a Unix socket.
-    pub fn claim_unix(&mut self, path: &Path) -> Vec<Listener> {
+    pub fn claim_unix(&mut self, path: &Path) -> Option<Claimed> {
         self.claim(&Place::Unix(path.to_owned()))
     }
 
-    fn claim(&mut self, wanted: &Place) -> Vec<Listener> {
-        let (claimed, left) = std::mem::take(&mut self.sockets).into_iter().partition(|(place, _)| place == wanted);
+    fn claim(&mut self, wanted: &Place) -> Option<Claimed> {
+        let (claimed, left): (Vec<Found>, Vec<Found>) =
+            std::mem::take(&mut self.sockets).into_iter().partition(|found| found.place == *wanted);
         self.sockets = left;
-        let claimed: Vec<(Place, Listener)> = claimed;
-        claimed.into_iter().map(|(_, listener)| listener).collect()
+        let name = wanted.kept_as();
+        let is_own = claimed.iter().any(|found| found.keeper == Keeper::Store);
+        let is_given = claimed.iter().any(|found| found.keeper == Keeper::Other);
+        // A server that hands over gives everything; what it was given itself it has told us.
+        let is_kept = if self.is_from_server { self.kept.contains(&name) } else { is_given };
+        let listeners: Vec<Listener> = claimed.into_iter().map(|found| found.listener).collect();
+        (!listeners.is_empty()).then_some(Claimed { listeners, is_kept, is_own })
     }
 
-    /// Closes what nobody has claimed, and says so.
-    pub fn close_rest(self) {
-        for (place, _) in self.sockets {
+    /// Closes what nobody has claimed, and says so. Returns the names under which systemd may still keep some of it.
+    #[must_use]
+    pub fn close_rest(self) -> Vec<String> {
+        let mut names = self.useless;
+        for Found { place, .. } in self.sockets {
+            names.push(place.kept_as());
             let shown = match place {
                 Place::Tcp(address) => address.to_string(),
                 Place::Unix(path) => path.display().to_string(),
             };
             tracing::warn!("Inherited socket {shown} is closed: no --listen, --host and --port or --socket names it");
+        }
+        names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::os::fd::IntoRawFd;
+
+    fn tcp() -> (Place, RawFd) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        (Place::Tcp(listener.local_addr().unwrap()), listener.into_raw_fd())
+    }
+
+    #[test]
+    fn names_fit_what_systemd_allows() {
+        let name = |address: &str| Place::Tcp(address.parse().unwrap()).kept_as();
+        assert_eq!(name("127.0.0.1:5000"), "pagi-127.0.0.1_5000");
+        assert_eq!(name("[::1]:5000"), "pagi-[__1]_5000");
+        let path = format!("/{}/a:b ü.sock", "x".repeat(300));
+        let long = Place::Unix(path.into()).kept_as();
+        assert!(long.ends_with("/a_b__.sock") && long.len() == LONGEST_NAME + 5, "{long}");
+    }
+
+    #[test]
+    fn by_its_name_an_earlier_run_of_the_service_is_known() {
+        let mut inherited = Inherited::default();
+        let (own, number) = tcp();
+        inherited.adopt(number, &own.kept_as()).unwrap();
+        let (given, number) = tcp();
+        inherited.adopt(number, "pagi.socket").unwrap();
+        let Place::Tcp(address) = given else { unreachable!() };
+        let shown: Vec<String> = inherited.addresses().iter().map(ToString::to_string).collect();
+        assert_eq!(shown, [format!("http://{address}/")], "only what we were given says where to listen");
+        let (_, claimed) = inherited.claim_tcp(address.ip(), address.port(), &[]).unwrap();
+        assert!(claimed.is_kept && !claimed.is_own);
+        let Place::Tcp(address) = own else { unreachable!() };
+        // Port 0 is whatever port the earlier run got.
+        let (port, claimed) = inherited.claim_tcp(address.ip(), 0, &[]).unwrap();
+        assert!(port == address.port() && !claimed.is_kept && claimed.is_own);
+        assert!(inherited.close_rest().is_empty());
+    }
+
+    #[test]
+    fn what_nobody_wants_any_more_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("gone.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let mut inherited = Inherited::default();
+        let unreachable = Place::Unix(path.clone()).kept_as();
+        inherited.adopt(listener.into_raw_fd(), &unreachable).unwrap();
+        let (place, number) = tcp();
+        inherited.adopt(number, &place.kept_as()).unwrap();
+        assert!(inherited.claim_unix(&path).is_none() && !inherited.owns(&path));
+        assert_eq!(inherited.close_rest(), [unreachable, place.kept_as()]);
+    }
+
+    #[test]
+    fn a_server_says_what_it_was_given() {
+        for was_given in [true, false] {
+            let mut inherited = Inherited::default();
+            let (place, number) = tcp();
+            inherited.adopt(number, "").unwrap();
+            let kept: Vec<String> = was_given.then(|| place.kept_as()).into_iter().collect();
+            inherited.expect_same_server(&[], &kept);
+            let Place::Tcp(address) = place else { unreachable!() };
+            let (_, claimed) = inherited.claim_tcp(address.ip(), address.port(), &[]).unwrap();
+            assert_eq!((claimed.is_kept, claimed.is_own), (was_given, false));
         }
     }
 }

@@ -37,7 +37,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     };
     let (candidacy, estate) = match Predecessor::find() {
         Ok(Some(mut predecessor)) => {
-            inherited.expect_same_server(&predecessor.files);
+            inherited.expect_same_server(&predecessor.files, &predecessor.kept);
             let Some(channel) = predecessor.channel.take() else { return exit::USAGE };
             (Some(Rc::new(Candidacy::new(channel))), predecessor)
         }
@@ -108,7 +108,7 @@ fn run_server(
     warnings: &[String],
     inherited: Inherited,
     lineage: Lineage,
-    estate: Predecessor,
+    mut estate: Predecessor,
 ) -> i32 {
     if !settings.listen_given && !inherited.addresses().is_empty() {
         settings.listen = inherited.addresses();
@@ -144,8 +144,11 @@ fn run_server(
     }
     // Keys too are read with the rights the command was started with.
     let offload = settings.offload().services().map(drop);
-    let prepared =
-        offload.and_then(|()| settings.load_certificates()).and_then(|()| prepare(&settings, inherited, estate));
+    let loaded = offload.and_then(|()| settings.load_certificates());
+    if let (Some(tls), Some(tickets)) = (&mut settings.tls, estate.tickets.take()) {
+        tls.continue_with(tickets);
+    }
+    let prepared = loaded.and_then(|()| prepare(&settings, inherited, estate));
     let (sockets, management) = match prepared {
         Ok(prepared) => prepared,
         Err(message) => {
@@ -238,8 +241,8 @@ fn prepare(
         (Some(path), Some((file, known))) if path == known => Some(PidFile::inherit(file, path)?),
         (path, _) => path.map(PidFile::create).transpose()?,
     };
-    let sockets = Sockets::open(&settings.listen, settings.queues, settings.backlog, &mut inherited)?;
-    inherited.close_rest();
+    let mut sockets = Sockets::open(&settings.listen, settings.queues, settings.backlog, &mut inherited)?;
+    sockets.abandon(inherited.close_rest());
     // Workers open the log for themselves; this says early what would go wrong there, and creates the file.
     drop(settings.open_access_log(None)?);
     let asked = service.control_socket.as_deref();
@@ -253,7 +256,8 @@ fn prepare(
     }
     let mut left = Inherited::left_by_server(&estate.admin, &estate.files);
     let admin = Admin::open(service.admin_listen.as_ref(), &mut left)?;
-    left.close_rest();
+    // Nobody keeps those of monitoring.
+    let _ = left.close_rest();
     let management = Management { control, admin, pid_file };
     if let Some(identity) = identity {
         hand_over(&identity, settings, &sockets, &management)?;

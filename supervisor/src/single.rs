@@ -99,7 +99,7 @@ fn serve(
     slot.assign(0, 1);
     slot.set_pid(std::process::id());
     let about = About { slot, listening, settings: RefCell::new(settings.clone()), started: Instant::now() };
-    let place = Place::new(sockets, management, readiness, lineage, settings.upgrade_timeout());
+    let place = Place::new(sockets, management, readiness, lineage, settings.upgrade_timeout(), settings.tls.clone());
     let host = Rc::new(SingleHost { slot, place: Rc::clone(&place), watchdog: RefCell::new(watchdog), about });
     let attach = |commands: UnboundedSender<Command>| {
         let respond = {

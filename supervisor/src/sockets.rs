@@ -17,7 +17,8 @@ use pagi_server_core::listener::{Listener, Socket as Queue};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::address::Address;
-use crate::inherited::Inherited;
+use crate::inherited::{Inherited, Place};
+use crate::systemd;
 
 /// Permissions of a Unix socket when none are asked for.
 const DEFAULT_SOCKET_MODE: u32 = 0o600;
@@ -31,9 +32,20 @@ pub struct Group {
     pub queues: Vec<Listener>,
     /// The socket file, removed again by its owner.
     file: Option<SocketFile>,
+    /// Somebody else keeps the sockets open, whatever becomes of this service.
+    is_kept: bool,
 }
 
 impl Group {
+    /// Where the queues really listen.
+    fn place(&self) -> Option<Place> {
+        match &self.queues.first()?.socket {
+            Queue::Tcp(listener) => listener.local_addr().ok().map(Place::Tcp),
+            Queue::Unix(_, path) => Some(Place::Unix(path.clone())),
+            Queue::Pool(_) => None,
+        }
+    }
+
     fn with_tls(mut self, tls: bool) -> Self {
         self.address = self.address.with_tls(tls);
         self.queues.iter_mut().for_each(|queue| queue.tls = tls);
@@ -51,6 +63,8 @@ impl Group {
 #[derive(Debug)]
 pub struct Sockets {
     groups: Vec<Group>,
+    /// Names under which systemd may keep sockets that are not served any more.
+    abandoned: Vec<String>,
 }
 
 impl Sockets {
@@ -73,26 +87,29 @@ impl Sockets {
             let group = match address {
                 Address::Tcp { host, port, .. } => {
                     let target = resolve(host, *port)?;
-                    if let Some((port, queues)) = inherited.claim_tcp(target.ip(), target.port(), addresses) {
+                    if let Some((port, found)) = inherited.claim_tcp(target.ip(), target.port(), addresses) {
                         let address =
                             Address::Tcp { host: host.clone(), port, tls: address.tls(), proxy: address.proxy() };
-                        Group { address, queues, file: None }
+                        Group { address, queues: found.listeners, file: None, is_kept: found.is_kept }
                     } else {
                         let only_v6 = shares_port_with_v4(target, addresses);
                         bind_tcp(host, target, only_v6, queues, backlog)?
                     }
                 }
                 Address::Unix { path, mode, .. } => match inherited.claim_unix(path) {
-                    found if found.is_empty() => bind_unix(path, *mode, backlog)?,
-                    found => {
-                        let file = inherited.owns(path).then(|| SocketFile::expect(path)).flatten();
-                        Group { address: address.clone(), queues: found, file }
+                    None => bind_unix(path, *mode, backlog)?,
+                    Some(found) => {
+                        let mut file = inherited.owns(path).then(|| SocketFile::expect(path)).flatten();
+                        if let Some(file) = file.as_mut().filter(|_| found.is_own) {
+                            file.owner = std::process::id();
+                        }
+                        Group { address: address.clone(), queues: found.listeners, file, is_kept: found.is_kept }
                     }
                 },
             };
             groups.push(group.with_tls(address.tls()).with_proxy(address.proxy()));
         }
-        Ok(Self { groups })
+        Ok(Self { groups, abandoned: Vec::new() })
     }
 
     /// The bound addresses.
@@ -103,6 +120,39 @@ impl Sockets {
     /// Each address with its queues.
     pub fn groups(&self) -> impl Iterator<Item = (&Address, &[Listener])> {
         self.groups.iter().map(|group| (&group.address, group.queues.as_slice()))
+    }
+
+    /// Notes names under which systemd may keep sockets that are not served any more.
+    pub fn abandon(&mut self, names: Vec<String>) {
+        self.abandoned = names;
+    }
+
+    /// Leaves copies of all sockets to systemd, so that a server that crashes loses nobody who waits in a queue. To be
+    /// called when the server is ready, and its predecessor gone.
+    pub fn leave_to_manager(&mut self) {
+        self.abandoned.drain(..).for_each(|name| systemd::forget(&name));
+        for group in self.groups.iter().filter(|group| !group.is_kept) {
+            let sockets: Vec<BorrowedFd<'_>> = group.queues.iter().map(descriptor).collect();
+            if let Some(place) = group.place() {
+                systemd::keep(&place.kept_as(), &sockets);
+            }
+        }
+    }
+
+    /// The server stops. Sockets whose files go now are no use to the next one; all others are, if the service is only
+    /// restarted, and systemd closes them if it is not.
+    pub fn withdraw_files(&self) {
+        let own = |group: &&Group| group.file.as_ref().is_some_and(|file| file.owner == std::process::id());
+        for place in self.groups.iter().filter(own).filter_map(Group::place) {
+            systemd::forget(&place.kept_as());
+        }
+    }
+
+    /// Names of the places whose sockets somebody else keeps open.
+    #[must_use]
+    pub fn kept(&self) -> Vec<String> {
+        let kept = self.groups.iter().filter(|group| group.is_kept);
+        kept.filter_map(|group| Some(group.place()?.kept_as())).collect()
     }
 
     /// Number of queues of each address, in order.
@@ -203,7 +253,7 @@ fn bind_tcp(host: &str, target: SocketAddr, only_v6: bool, queues: usize, backlo
         group.push(Queue::Tcp(listener).into());
     }
     let address = Address::Tcp { host: host.to_owned(), port: address.port(), tls: false, proxy: false };
-    Ok(Group { address, queues: group, file: None })
+    Ok(Group { address, queues: group, file: None, is_kept: false })
 }
 
 fn tcp_socket(address: SocketAddr, only_v6: bool, share: bool) -> io::Result<Socket> {
@@ -279,7 +329,8 @@ fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32) -> Result<Group, Stri
     let file = SocketFile::adopt(path).map_err(explain)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode.unwrap_or(DEFAULT_SOCKET_MODE))).map_err(explain)?;
     let address = Address::Unix { path: path.to_owned(), mode, tls: false, proxy: false };
-    Ok(Group { address, queues: vec![Queue::Unix(listener, path.to_owned()).into()], file: Some(file) })
+    let queues = vec![Queue::Unix(listener, path.to_owned()).into()];
+    Ok(Group { address, queues, file: Some(file), is_kept: false })
 }
 
 /// Binds under a tight umask, so that nobody can connect before the mode that was asked for is set.

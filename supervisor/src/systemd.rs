@@ -1,5 +1,6 @@
 //! What systemd is told, see sd_notify(3). Not running under systemd is no error: then nothing is said.
 
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
@@ -8,6 +9,25 @@ fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(false, states) {
         tracing::debug!("Cannot notify systemd: {error}");
     }
+}
+
+/// Most descriptors of one message (SCM_MAX_FD is 253).
+const MOST_AT_ONCE: usize = 200;
+
+/// Asks systemd to keep copies of these sockets and to pass them to the service when it starts again, see FDSTORE in
+/// sd_pid_notify_with_fds(3). What it has already it does not keep twice.
+pub fn keep(name: &str, sockets: &[BorrowedFd<'_>]) {
+    for some in sockets.chunks(MOST_AT_ONCE) {
+        let states = [NotifyState::FdStore, NotifyState::FdName(name)];
+        if let Err(error) = sd_notify::notify_with_fds(false, &states, some) {
+            tracing::debug!("Cannot leave sockets to systemd: {error}");
+        }
+    }
+}
+
+/// Asks systemd to close what it keeps under this name.
+pub fn forget(name: &str) {
+    notify(&[NotifyState::FdStoreRemove, NotifyState::FdName(name)]);
 }
 
 /// The server goes down on purpose.

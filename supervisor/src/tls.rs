@@ -12,6 +12,15 @@ use serde::{Deserialize, Serialize};
 use crate::address::Address;
 use crate::cli::TlsOptions;
 
+/// Session tickets that go on in the server that takes this one's place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tickets {
+    /// How long one can be used.
+    timeout: Duration,
+    /// What they are sealed with.
+    seed: Seed,
+}
+
 /// TLS of a server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Tls {
@@ -73,6 +82,23 @@ impl Tls {
     pub fn turn_tickets(&mut self) {
         if let Some(seed) = &mut self.seed {
             seed.turn(self.settings.session_timeout);
+        }
+    }
+
+    /// Tickets as a successor needs them.
+    #[must_use]
+    pub fn tickets(&self) -> Option<Tickets> {
+        let timeout = self.settings.session_timeout;
+        let mut seed = self.seed.clone()?;
+        seed.turn(timeout);
+        Some(Tickets { timeout, seed })
+    }
+
+    /// Goes on with the tickets of the server that this one is to replace. With another timeout they begin anew, because
+    /// the periods of a seed are those of its timeout.
+    pub fn continue_with(&mut self, tickets: Tickets) {
+        if self.seed.is_some() && tickets.timeout == self.settings.session_timeout {
+            self.seed = Some(tickets.seed);
         }
     }
 
@@ -257,6 +283,29 @@ mod tests {
         assert_eq!(with_pair(&["--ssl-crl-file", "/c"]), "--ssl-crl-file needs --ssl-ca-file");
         let three = with_pair(&["--ssl-cert", "/dev/null"]);
         assert_eq!(three, "--ssl-cert and --ssl-key must be specified together (2 certificates and 1 keys are given)");
+    }
+
+    #[test]
+    fn tickets_go_on_with_the_same_timeout_only() {
+        let with_seed = |timeout: &str| {
+            let mut tls =
+                read(&[&PAIR[..], &["--ssl-session-timeout", timeout]].concat()).unwrap().settings.tls.unwrap();
+            let lifetime = tls.settings.session_timeout;
+            tls.seed = (!lifetime.is_zero()).then(|| Seed::generate(lifetime).unwrap());
+            tls
+        };
+        let tickets = with_seed("600").tickets().unwrap();
+        let mut same = with_seed("600");
+        assert_ne!(same.seed.as_ref(), Some(&tickets.seed));
+        same.continue_with(tickets.clone());
+        assert_eq!(same.seed.as_ref(), Some(&tickets.seed));
+        for timeout in ["900", "0"] {
+            let mut other = with_seed(timeout);
+            let own = other.seed.clone();
+            other.continue_with(tickets.clone());
+            assert_eq!(other.seed, own, "{timeout}");
+        }
+        assert_eq!(with_seed("0").tickets(), None);
     }
 
     #[test]

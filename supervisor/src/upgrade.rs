@@ -14,11 +14,12 @@ use tokio::sync::oneshot;
 
 use crate::channel::{self, Receiver};
 use crate::control::Outcome;
-use crate::handover::{Estate, FromSuccessor, Piece, Scaled, ToSuccessor, VARIABLE};
+use crate::handover::{self, Estate, FromSuccessor, Piece, Scaled, ToSuccessor, VARIABLE};
 use crate::origin::Origin;
 use crate::process::descriptors;
 use crate::server::Management;
 use crate::sockets::{Sockets, descriptor};
+use crate::tls::Tickets;
 
 /// How long a successor that is not wanted any more may take to end.
 const GRACE: Duration = Duration::from_secs(10);
@@ -65,15 +66,19 @@ impl Attempt {
         sockets: &Sockets,
         management: &Management,
         workers: Option<Scaled>,
+        tickets: Option<&Tickets>,
     ) -> Result<Self, String> {
         let program = origin.program().display();
         let explain = |error: io::Error| format!("Cannot start {program}: {error}");
         let (ours, theirs) = channel::pair().map_err(explain)?;
         let mut luggage = Luggage::default();
-        let mut estate = Estate { files: sockets.files(), workers, ..Estate::default() };
+        let mut estate = Estate { files: sockets.files(), kept: sockets.kept(), workers, ..Estate::default() };
         let mut reused = Vec::new();
         let mut pack = || -> io::Result<()> {
             estate.channel = luggage.pack(theirs.as_fd())?;
+            if let Some(tickets) = tickets {
+                estate.tickets = Some(luggage.pack(handover::write_tickets(tickets)?.as_fd())?);
+            }
             for queue in sockets.queues() {
                 reused.push(reuse_entry(queue, luggage.pack(descriptor(queue))?)?);
             }

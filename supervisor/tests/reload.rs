@@ -259,6 +259,29 @@ fn a_drained_worker_has_finished() {
 }
 
 #[test]
+fn a_drain_waits_for_requests_but_not_for_ever() {
+    let server = start(&["-w", "2", "--shutdown-timeout", "2"]);
+    server.wait_for_several("is ready", 2);
+    let port = server.port();
+    let endless: Vec<_> = (0..6).map(|_| std::thread::spawn(move || common::get(port, "/sleep/3600"))).collect();
+    eventually("both workers are busy", PATIENCE, || {
+        let status = status(&server);
+        let workers = status["workers"].as_array().unwrap();
+        workers.iter().map(|worker| worker["active"].as_u64().unwrap()).sum::<u64>() == 6
+    });
+    for worker in ["1", "2"] {
+        assert_eq!(server.pagictl(&["drain", worker]).0, 0);
+    }
+    for request in endless {
+        request.join().unwrap().expect_err("it was cut");
+    }
+    assert_eq!(server.get("/").unwrap(), "answer one");
+    let (code, text) = server.pagictl(&["drain", "3"]);
+    assert_eq!((code, text.as_str()), (1, "No worker 3 serves that could be replaced\n"));
+    assert_eq!(server.pagictl(&["drain"]).0, 2, "which one");
+}
+
+#[test]
 fn scaling_under_load_loses_nothing() {
     let server = start(&["-w", "2", "--queues", "4"]);
     let load = Load::start(server.port(), 8);

@@ -2,8 +2,9 @@
 
 mod common;
 
+use std::cell::RefCell;
 use std::net::TcpListener;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -12,12 +13,15 @@ use std::time::{Duration, Instant};
 use common::{APP, PATIENCE, eventually, run, server_command};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use pagi_supervisor::process::descriptors;
 use tempfile::TempDir;
 
 /// A server whose notifications are read by the test.
 struct Service {
     child: Child,
     notifications: UnixDatagram,
+    /// What the server has left here, by name.
+    store: RefCell<Vec<(String, OwnedFd)>>,
     directory: TempDir,
 }
 
@@ -38,14 +42,14 @@ impl Service {
             command = shell;
         }
         let child = command.spawn().unwrap();
-        Self { child, notifications, directory }
+        Self { child, notifications, store: RefCell::default(), directory }
     }
 
     /// The next message that is not about the status.
     fn next(&self) -> String {
         loop {
             let message = self.receive(PATIENCE).expect("a notification");
-            if !message.starts_with("STATUS=") {
+            if !message.starts_with("STATUS=") && !message.starts_with("FDSTORE=1\n") {
                 return message;
             }
         }
@@ -54,8 +58,12 @@ impl Service {
     fn receive(&self, patience: Duration) -> Option<String> {
         self.notifications.set_read_timeout(Some(patience)).unwrap();
         let mut buffer = [0; 1024];
-        let length = self.notifications.recv(&mut buffer).ok()?;
-        Some(String::from_utf8_lossy(&buffer[..length]).trim_end().to_owned())
+        let (length, sockets) = descriptors::receive(self.notifications.as_fd(), &mut buffer).ok()?;
+        let message = String::from_utf8_lossy(&buffer[..length]).trim_end().to_owned();
+        if let Some(name) = message.strip_prefix("FDSTORE=1\nFDNAME=") {
+            self.store.borrow_mut().extend(sockets.into_iter().map(|socket| (name.to_owned(), socket)));
+        }
+        Some(message)
     }
 
     fn wait_for(&self, expected: &str) {
@@ -205,6 +213,75 @@ fn an_inherited_tcp_socket_is_served() {
         assert_eq!(log.contains("PAGI_REUSE: 'nonsense' is not host:port:fd"), workers == "2", "{log}");
         drop(server);
         common::get(port, "/").expect_err("nobody holds the socket any more");
+    }
+}
+
+#[test]
+fn sockets_left_to_systemd_outlive_a_crash() {
+    for workers in ["1", "2"] {
+        // One queue: the shell that stands in for systemd passes one socket.
+        let arguments = ["-w", workers, "--queues", "1"];
+        let mut service = Service::start(&arguments, None);
+        assert_eq!(service.next(), "READY=1");
+        let (name, socket) = service.store.borrow_mut().pop().expect("it came before");
+        assert!(service.store.borrow().is_empty());
+        let listener = TcpListener::from(socket);
+        let address = listener.local_addr().unwrap();
+        assert_eq!(name, format!("pagi-{}", address.to_string().replace(':', "_")));
+        kill(service.pid(), Signal::SIGKILL).unwrap();
+        service.child.wait().unwrap();
+        // Nobody serves now, and yet nobody is refused.
+        let early: Vec<_> = (0..5).map(|_| std::thread::spawn(move || common::get(address.port(), "/"))).collect();
+        let variables = format!("LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES={name}");
+        let directory = tempfile::tempdir().unwrap();
+        let arguments = [&arguments[..], &["-p", "0"]].concat();
+        let _server = activated(directory.path(), OwnedFd::from(listener), &variables, &arguments);
+        for request in early {
+            assert_eq!(request.join().unwrap().as_deref(), Ok("seen"), "{workers} workers");
+        }
+    }
+}
+
+#[test]
+fn what_systemd_keeps_for_nothing_is_given_up() {
+    for workers in ["1", "2"] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("notify");
+        let notifications = UnixDatagram::bind(&path).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let name = format!("pagi-{}", address.to_string().replace(':', "_"));
+        let variables = format!("NOTIFY_SOCKET={} LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES={name}", path.display());
+        // Another address than that of the run before.
+        let unix = directory.path().join("web.sock");
+        let arguments = ["-w", workers, "--socket", unix.to_str().unwrap()];
+        let _server = activated(directory.path(), OwnedFd::from(listener), &variables, &arguments);
+        let mut heard = Vec::new();
+        notifications.set_read_timeout(Some(PATIENCE)).unwrap();
+        while heard.last().is_none_or(|last| last != "READY=1") {
+            let mut buffer = [0; 1024];
+            let length = notifications.recv(&mut buffer).expect("a notification");
+            heard.push(String::from_utf8_lossy(&buffer[..length]).trim_end().to_owned());
+        }
+        assert_eq!(heard[0], format!("FDSTOREREMOVE=1\nFDNAME={name}"), "{heard:?}");
+        assert_eq!(heard[1], format!("FDSTORE=1\nFDNAME=pagi-{}", unix.display()), "{heard:?}");
+        common::get(address.port(), "/").expect_err("nobody holds it any more");
+    }
+}
+
+#[test]
+fn a_server_that_stops_takes_back_sockets_whose_files_go() {
+    for workers in ["1", "2"] {
+        let mut service = Service::start(&["-w", workers, "--socket", "web.sock"], None);
+        assert_eq!(service.next(), "READY=1");
+        let names: Vec<String> = service.store.borrow().iter().map(|(name, _)| name.clone()).collect();
+        assert!(names.len() == 1 && names[0].ends_with("/web.sock"), "{names:?}");
+        kill(service.pid(), Signal::SIGTERM).unwrap();
+        assert_eq!(service.next(), "STOPPING=1");
+        let file = service.directory.path().join("web.sock");
+        assert_eq!(service.next(), format!("FDSTOREREMOVE=1\nFDNAME=pagi-{}", file.display()));
+        service.child.wait().unwrap();
+        assert!(!file.exists());
     }
 }
 

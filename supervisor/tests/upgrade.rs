@@ -168,6 +168,41 @@ fn sockets_scale_and_admin_listener_move_along() {
 }
 
 #[test]
+fn a_unix_socket_of_a_single_process_moves_along() {
+    let server = start(&["--socket", "app.sock"]);
+    let path = server.directory.path().join("app.sock");
+    let ask = || common::exchange(UnixStream::connect(&path).unwrap(), "/");
+    assert_eq!(ask().unwrap(), "answer one");
+    install(server.directory.path(), &version("two"));
+    let pid = upgrade(&server);
+    assert_eq!(ask().unwrap(), "answer two");
+    eventually("the old server is gone", PATIENCE, || !is_alive(server.pid().as_raw()));
+    assert_eq!(ask().unwrap(), "answer two", "the old one leaves the socket file");
+    stop(&server, pid);
+    assert!(!path.exists(), "the new one removes it");
+}
+
+#[test]
+fn successors_find_sockets_in_the_form_of_the_reference_server() {
+    for workers in ["1", "2"] {
+        let server = start(&["-w", workers, "--port", "0", "--queues", "2"]);
+        let port = server.port();
+        let noted = server.directory.path().join("noted");
+        let script = format!("echo \"$PAGI_REUSE\" > {}\n{}", noted.display(), version("two"));
+        install(server.directory.path(), &script);
+        let pid = upgrade(&server);
+        let text = std::fs::read_to_string(&noted).unwrap();
+        let entries: Vec<&str> = text.trim().split(',').collect();
+        assert_eq!(entries.len(), 2, "{text}");
+        for entry in entries {
+            let number = entry.strip_prefix(&format!("127.0.0.1:{port}:"));
+            assert!(number.is_some_and(|number| number.parse::<u32>().is_ok_and(|number| number >= 3)), "{text}");
+        }
+        stop(&server, pid);
+    }
+}
+
+#[test]
 fn what_does_not_start_changes_nothing() {
     for workers in ["1", "2"] {
         let server = start(&["-w", workers, "--port", "0", "--reload-timeout", "3", "--lifespan-startup-timeout", "1"]);
@@ -279,7 +314,7 @@ fn the_service_manager_hears_of_the_new_main_process() {
         });
         let next = || loop {
             let message = messages.recv_timeout(PATIENCE).expect("a notification");
-            if !message.starts_with("STATUS=") && message != "WATCHDOG=1" {
+            if !["STATUS=", "FDSTORE=1", "WATCHDOG=1"].iter().any(|start| message.starts_with(start)) {
                 break message;
             }
         };

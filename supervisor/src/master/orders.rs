@@ -111,6 +111,7 @@ impl Master {
                 Standing::Incumbent => {
                     tracing::info!("Stopping");
                     systemd::announce_stop();
+                    self.sockets.iter().for_each(Sockets::withdraw_files);
                 }
                 Standing::Candidate { .. } => {
                     tracing::info!("Stopping before the previous server was replaced");

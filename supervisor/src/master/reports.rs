@@ -99,6 +99,9 @@ impl Master {
 
     pub(super) fn announce_readiness(&mut self) {
         let Some(readiness) = self.readiness.take() else { return };
+        if let Some(sockets) = &mut self.sockets {
+            sockets.leave_to_manager();
+        }
         self.detached = readiness.announce(&mut self.bulletin);
         if self.detached {
             for mold in self.molds.values() {

@@ -3,6 +3,7 @@
 use crate::handover::Scaled;
 use crate::init;
 use crate::roster::Beginning;
+use crate::tls::Tls;
 use crate::upgrade::{Attempt, Heir, NOT_IN_CONTAINER, report_failure};
 
 use super::*;
@@ -46,7 +47,9 @@ impl Master {
         let Some(sockets) = &self.sockets else { return };
         let (from, to) = (self.settings.processes.workers, self.roster.target);
         let scaled = (from != to).then_some(Scaled { from, to });
-        let mut attempt = match Attempt::start(&self.lineage.origin, sockets, &self.management, scaled) {
+        let tickets = self.settings.tls.as_ref().and_then(Tls::tickets);
+        let started = Attempt::start(&self.lineage.origin, sockets, &self.management, scaled, tickets.as_ref());
+        let mut attempt = match started {
             Ok(attempt) => attempt,
             Err(reason) => return report_failure(answer, &reason),
         };

@@ -17,6 +17,7 @@ use crate::readiness::Readiness;
 use crate::server::{Lineage, Management};
 use crate::sockets::Sockets;
 use crate::systemd::{self, Bulletin};
+use crate::tls::Tls;
 use crate::upgrade::{Attempt, Heir, NOT_IN_CONTAINER, report_failure};
 use crate::{backlog, init};
 
@@ -46,6 +47,7 @@ pub(super) struct Place {
     /// Whoever asked for the upgrade, and what to answer when it is complete.
     handed_over: RefCell<Option<(oneshot::Sender<Outcome>, String)>>,
     upgrade_timeout: Option<Duration>,
+    tls: Option<Tls>,
     /// The worker takes connections.
     serving: Cell<bool>,
     stopping: Cell<bool>,
@@ -58,6 +60,7 @@ impl Place {
         readiness: Readiness,
         lineage: Lineage,
         upgrade_timeout: Option<Duration>,
+        tls: Option<Tls>,
     ) -> Rc<Self> {
         let standing = if lineage.candidacy.is_some() { Standing::Candidate } else { Standing::Incumbent };
         Rc::new(Self {
@@ -71,6 +74,7 @@ impl Place {
             upgrading: RefCell::default(),
             handed_over: RefCell::default(),
             upgrade_timeout,
+            tls,
             serving: Cell::new(false),
             stopping: Cell::new(false),
         })
@@ -127,6 +131,9 @@ impl Place {
 
     fn announce(&self) {
         if let Some(readiness) = self.readiness.take() {
+            if let Some(sockets) = &mut *self.sockets.borrow_mut() {
+                sockets.leave_to_manager();
+            }
             readiness.announce(&mut self.bulletin.borrow_mut());
         }
     }
@@ -164,7 +171,10 @@ impl Place {
             return;
         }
         let attempt = match (&*self.sockets.borrow(), &*self.management.borrow()) {
-            (Some(sockets), Some(management)) => Attempt::start(&self.lineage.origin, sockets, management, None),
+            (Some(sockets), Some(management)) => {
+                let tickets = self.tls.as_ref().and_then(Tls::tickets);
+                Attempt::start(&self.lineage.origin, sockets, management, None, tickets.as_ref())
+            }
             _ => Err("the server is stopping".to_owned()),
         };
         let mut attempt = match attempt {
@@ -228,6 +238,7 @@ impl Place {
         }
         if self.is_ours() {
             systemd::announce_stop();
+            self.sockets.borrow().iter().for_each(Sockets::withdraw_files);
         }
         self.sockets.borrow_mut().take();
     }

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use pagi_tests::lab::Lab;
 use pagi_tests::patience::poll;
 use pagi_tests::raw::PATIENCE;
+use pagi_tests::server::pagictl_binary;
 use pagi_tests::tls::Client;
 use rustls::SupportedProtocolVersion;
 
@@ -65,6 +66,24 @@ fn a_session_outlives_a_reload() {
         pid != before && lab.server.log().matches("has stopped").count() == 2
     });
     assert!(replaced, "the workers are not replaced");
+}
+
+#[test]
+fn a_session_outlives_an_upgrade() {
+    for workers in [1, 2] {
+        let (authority, identity) = authority();
+        let lab = Lab { server: Lab::setup(FACTS).args(identity.options()).workers(workers).start() };
+        let client = Client::new(&authority);
+        let (before, _) = visit(&client, &lab);
+        let mut upgrade = Command::new(pagictl_binary());
+        let output = upgrade.arg("upgrade").arg("--socket").arg(lab.server.control_socket()).output();
+        let output = output.expect("pagictl can be run");
+        assert!(output.status.success(), "{output:?}");
+        for _ in 0..6 {
+            let (pid, resumed) = visit(&client, &lab);
+            assert!(pid != before && resumed, "with {workers} workers");
+        }
+    }
 }
 
 #[test]
