@@ -116,7 +116,8 @@ impl Service {
         attach: impl FnOnce(UnboundedSender<Command>),
     ) -> Result<Self, String> {
         let core = Core::new(options.http, options.access_log).with_tls(options.tls);
-        let core = Rc::new(core.with_proxies(options.offload.proxies.clone()));
+        let core =
+            Rc::new(core.with_proxies(options.offload.proxies.clone()).with_outgoing(options.offload.outgoing()?));
         if options.listeners.iter().any(|listener| matches!(listener.socket, Socket::Pool(_))) {
             core.jobs.take_here();
         }

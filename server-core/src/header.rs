@@ -131,6 +131,12 @@ impl HeaderList {
         }
     }
 
+    /// Takes out all fields of that name, given in lower case.
+    pub(crate) fn remove(&mut self, name: &[u8]) {
+        let bytes = &self.bytes;
+        self.fields.retain(|field| !bytes[field.name.0 as usize..field.name.1 as usize].eq_ignore_ascii_case(name));
+    }
+
     fn slice(&self, (from, to): (u32, u32)) -> &[u8] {
         &self.bytes[from as usize..to as usize]
     }

@@ -19,6 +19,7 @@ pub mod accept;
 pub mod access_log;
 mod account;
 pub mod coding;
+pub mod compress;
 pub mod config;
 pub mod date;
 pub mod descriptors;

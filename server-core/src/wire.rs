@@ -92,6 +92,14 @@ impl Wire {
         }
     }
 
+    /// Whether these fields can be sent: what would fail [`Self::start`].
+    pub(crate) fn check(&self, headers: &HeaderList) -> Result<(), String> {
+        match self {
+            Self::Http1(_) => Ok(()),
+            Self::Http2(_) => crate::http2::response::check(headers),
+        }
+    }
+
     /// Head of an event stream.
     pub(crate) fn start_stream(
         &mut self,

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::descriptors::Descriptors;
 use crate::drain::Drain;
 use crate::inbox::Inbox;
+use crate::offload::outgoing::Outgoing;
 use crate::pool::jobs::Jobs;
 use crate::proxy::forwarded::ProxyOptions;
 use crate::service::Service;
@@ -43,6 +44,7 @@ pub struct Worker {
     services: OnceCell<Vec<Rc<dyn Service>>>,
     access_log: RefCell<Option<AccessLog>>,
     proxies: ProxyOptions,
+    outgoing: Option<Box<Outgoing>>,
     /// One read buffer for all connections: an idle connection holds no memory of its own.
     pub(crate) scratch: RefCell<Vec<u8>>,
     /// The same for what is still, or already, encrypted.
@@ -78,6 +80,7 @@ impl Worker {
             ciphertext: RefCell::default(),
             tls: None,
             proxies: ProxyOptions::default(),
+            outgoing: None,
             finished: Notify::new(),
             room: Notify::new(),
         }
@@ -108,6 +111,16 @@ impl Worker {
     #[must_use]
     pub fn with_proxies(self, proxies: ProxyOptions) -> Self {
         Self { proxies, ..self }
+    }
+
+    /// The same worker, with what it makes of responses.
+    #[must_use]
+    pub fn with_outgoing(self, outgoing: Outgoing) -> Self {
+        Self { outgoing: (!outgoing.is_nothing()).then(|| Box::new(outgoing)), ..self }
+    }
+
+    pub(crate) fn outgoing(&self) -> Option<&Outgoing> {
+        self.outgoing.as_deref()
     }
 
     pub(crate) fn proxies(&self) -> &ProxyOptions {

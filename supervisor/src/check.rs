@@ -71,7 +71,7 @@ fn files(settings: &Settings) -> Vec<String> {
     if let Err(reason) = settings.clone().load_certificates() {
         problems.push(reason);
     }
-    if let Err(reason) = settings.offload().services() {
+    if let Err(reason) = settings.offload().check() {
         problems.push(place(settings, "static") + &reason);
     }
     problems

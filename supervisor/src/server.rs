@@ -143,7 +143,7 @@ fn run_server(
         tracing::warn!("{warning}");
     }
     // Keys too are read with the rights the command was started with.
-    let offload = settings.offload().services().map(drop);
+    let offload = settings.offload().check();
     let loaded = offload.and_then(|()| settings.load_certificates());
     if let (Some(tls), Some(tickets)) = (&mut settings.tls, estate.tickets.take()) {
         tls.continue_with(tickets);

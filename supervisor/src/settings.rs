@@ -536,9 +536,12 @@ impl Settings {
     /// What workers do in the application's place.
     #[must_use]
     pub fn offload(&self) -> pagi_server_core::offload::OffloadOptions {
+        let directory = &self.app.directory;
         pagi_server_core::offload::OffloadOptions {
-            folders: self.offload.folders(&self.app.directory),
+            folders: self.offload.folders(directory),
             proxies: self.proxies.core(),
+            compression: self.offload.compression(),
+            delegate: self.offload.delegate(directory),
         }
     }
 

@@ -5,10 +5,11 @@
 //! direction and a `Waker` in the other. No borrow outlives a method, so applications may re-enter freely (EMB-2).
 //!
 //! The methods are filed by who calls them: `send` and `receive` for the application side, `connection` for the
-//! connection's, `websocket` for both sides of an accepted WebSocket, `task` for a native service that takes the
+//! connection's, `websocket` for both sides of an accepted WebSocket, `outgoing` for what the server makes of a response before it is encoded, `task` for a native service that takes the
 //! application's place.
 
 mod connection;
+mod outgoing;
 mod receive;
 mod send;
 mod task;
@@ -108,6 +109,7 @@ struct Inner {
     sequence: Sequence,
     wire: Wire,
     out: Outbound,
+    filter: outgoing::Filter,
     /// Output is held until the first body bytes, so that head and body leave in one write (HTTP-10).
     held: bool,
     /// `fh` content still comes through [`Exchange::push_handle_bytes`].
@@ -178,6 +180,7 @@ impl Exchange {
             sequence,
             wire,
             out: Outbound::counted(Rc::clone(&worker)),
+            filter: outgoing::Filter::default(),
             held: false,
             handle: None,
             inbound: VecDeque::new(),

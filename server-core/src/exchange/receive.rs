@@ -119,6 +119,8 @@ impl Exchange {
         inner.keepalive = None;
         Self::wake_connection(inner);
         if inner.sequence.is_started() {
+            // The client gets to see the head, as it would of any response that breaks off.
+            let _ = self.commit(inner);
             inner.cut = true;
             return Verdict::Truncated;
         }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::outgoing::Filter;
 use super::{Exchange, HandleProgress, Inner, Keepalive, Opened, Sent};
-use crate::event::{Content, Part, SendEvent};
+use crate::event::{Content, SendEvent};
 use crate::reason::Reason;
 use crate::refusal::Refusal;
 use crate::scope::ScopeKind;
@@ -25,10 +26,12 @@ impl Exchange {
         }
     }
 
-    /// Whether body bytes are accepted and thrown away: HEAD, or a status without content (HEAD-6, STAT-2).
+    /// Whether body bytes are accepted and thrown away: HEAD, a status without content (HEAD-6, STAT-2), or a file in the
+    /// body's place.
     #[must_use]
     pub fn discards_body(&self) -> bool {
-        self.inner.borrow().wire.discards()
+        let inner = self.inner.borrow();
+        inner.wire.discards() || matches!(inner.filter, Filter::Replaced)
     }
 
     /// Whether a step would be legal now.
@@ -57,18 +60,20 @@ impl Exchange {
         let step = step_of(&event, kind);
         let next = inner.sequence.after(step).map_err(|violation| violation.to_string())?;
         match event {
-            SendEvent::ResponseStart { status, headers, trailers: _ } => {
-                let close = kind != ScopeKind::Http || self.closes();
-                inner.wire.start(&mut inner.out, status, &headers, close, &self.worker.config)?;
-                inner.status = status;
-                inner.held = true;
-            }
+            SendEvent::ResponseStart { status, headers, trailers: _ } => self.start(inner, status, headers)?,
             SendEvent::ResponseBody { content, more } => self.take_body(inner, content, more, next)?,
             SendEvent::ResponseTrailers { headers } => {
-                inner.wire.trailers(&mut inner.out, &headers)?;
+                if matches!(inner.filter, Filter::Replaced) {
+                    inner.wire.end(&mut inner.out);
+                } else {
+                    inner.wire.trailers(&mut inner.out, &headers)?;
+                }
                 inner.held = false;
             }
-            SendEvent::FullFlush => inner.held = false,
+            SendEvent::FullFlush => {
+                self.flush(inner)?;
+                inner.held = false;
+            }
             SendEvent::SseStart { status, headers } => {
                 inner.wire.start_stream(&mut inner.out, status, headers, self.closes(), &self.worker.config)?;
                 inner.status = status;
@@ -112,46 +117,14 @@ impl Exchange {
     fn take_body(&self, inner: &mut Inner, content: Content<'_>, more: bool, next: Sequence) -> Result<(), String> {
         let terminal = next.is_complete();
         match content {
-            Content::Inline(bytes) => {
-                inner.wire.body(&mut inner.out, bytes)?;
-                if !inner.wire.discards() {
-                    inner.body_bytes += bytes.len() as u64;
-                }
-                inner.held = inner.held && more && bytes.is_empty();
-            }
-            Content::File(range) => {
-                let length = range.length;
-                inner.wire.file(&mut inner.out, range)?;
-                if !inner.wire.discards() {
-                    inner.body_bytes += length;
-                }
-                inner.held = false;
-            }
-            Content::Parts(parts) => {
-                let mut sent = 0;
-                for part in parts {
-                    let length = match part {
-                        Part::Bytes(bytes) => {
-                            inner.wire.body(&mut inner.out, &bytes)?;
-                            bytes.len() as u64
-                        }
-                        Part::File(range) => {
-                            let length = range.length;
-                            inner.wire.file(&mut inner.out, range)?;
-                            length
-                        }
-                    };
-                    sent += length;
-                }
-                if !inner.wire.discards() {
-                    inner.body_bytes += sent;
-                }
-                inner.held = false;
-            }
+            Content::Inline(bytes) => self.take_bytes(inner, bytes, more)?,
             Content::Handle => {
+                self.commit(inner)?;
                 inner.handle = Some(HandleProgress { before: inner.sequence, any: false });
                 return Ok(());
             }
+            Content::File(_) | Content::Parts(_) if matches!(inner.filter, Filter::Replaced) => {}
+            content => self.take_content(inner, content)?,
         }
         if !more {
             Self::finish_body(inner, terminal);
@@ -161,6 +134,9 @@ impl Exchange {
 
     /// The last body event: end marker, or truncation when fewer bytes came than were declared (BODY-12, RESP-5).
     pub(super) fn finish_body(inner: &mut Inner, terminal: bool) {
+        if inner.cut {
+            return;
+        }
         if inner.wire.is_short() {
             inner.reason = Some(Reason::ServerError);
             inner.cut = true;

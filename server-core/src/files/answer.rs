@@ -53,7 +53,7 @@ impl FoundFile {
         }
     }
 
-    fn whole(self, mut headers: HeaderList) -> Answer {
+    pub(super) fn whole(self, mut headers: HeaderList) -> Answer {
         add(&mut headers, b"content-type", self.content_type.as_bytes());
         push_length(&mut headers, self.length);
         let content = Content::File(FileRange { file: self.file, offset: 0, length: self.length });

@@ -112,4 +112,9 @@ impl FoundFile {
         let etag = format!("\"{seconds:x}.{nanoseconds:x}-{length:x}{suffix}\"");
         Self { file, length, validators: Validators { etag, modified: seconds }, content_type, coding, varies }
     }
+
+    /// A file as it is, of a name that tells its type.
+    pub(crate) fn plain(file: File, stat: &Stat, name: &str) -> Self {
+        Self::new(file, stat, media::content_type(name), None, false)
+    }
 }

@@ -190,6 +190,11 @@ pub(super) fn refusal_head(refusal: Refusal, config: &Config) -> http::Response<
     head
 }
 
+/// Whether these fields can be sent.
+pub(crate) fn check(headers: &HeaderList) -> Result<(), String> {
+    fields(headers).map(drop)
+}
+
 fn head(status: u16, headers: &HeaderList, config: &Config) -> Result<http::Response<()>, String> {
     let mut head = http::Response::new(());
     *head.status_mut() = StatusCode::from_u16(status).map_err(|_| format!("{status} is not a status code"))?;

@@ -1,12 +1,17 @@
 //! What the server does in the application's place, as its user configured it. All of it is off by default.
 
+pub mod outgoing;
+
 use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::compress::policy::CompressionOptions;
+use crate::files::delegate::{Delegate, DelegateOptions};
 use crate::files::folder::{FolderOptions, Folders};
 use crate::proxy::forwarded::ProxyOptions;
 use crate::service::Service;
+use outgoing::Outgoing;
 
 /// Everything that can be switched on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -15,6 +20,10 @@ pub struct OffloadOptions {
     pub folders: Vec<FolderOptions>,
     /// Proxies that are believed.
     pub proxies: ProxyOptions,
+    /// Compression of responses.
+    pub compression: CompressionOptions,
+    /// Files that applications may name instead of sending them.
+    pub delegate: DelegateOptions,
 }
 
 impl OffloadOptions {
@@ -28,5 +37,26 @@ impl OffloadOptions {
             services.push(Rc::new(Folders::open(&self.folders)?));
         }
         Ok(services)
+    }
+
+    /// What is made of responses.
+    ///
+    /// # Errors
+    /// What cannot be used, as a sentence.
+    pub fn outgoing(&self) -> Result<Outgoing, String> {
+        let delegates = !self.delegate.directories.is_empty() || !self.delegate.locations.is_empty();
+        Ok(Outgoing {
+            compression: (!self.compression.codings.is_empty()).then(|| self.compression.clone()),
+            delegate: delegates.then(|| Delegate::open(&self.delegate)).transpose()?,
+        })
+    }
+
+    /// Tries everything that has to be opened.
+    ///
+    /// # Errors
+    /// What cannot be used, as a sentence.
+    pub fn check(&self) -> Result<(), String> {
+        self.services()?;
+        self.outgoing().map(drop)
     }
 }

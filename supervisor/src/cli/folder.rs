@@ -1,5 +1,6 @@
 //! A static folder as a user writes it: `PATH=DIRECTORY`, and options behind commas.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pagi_server_core::files::folder::FolderOptions;
@@ -21,6 +22,17 @@ pub fn parse(text: &str) -> Result<FolderOptions, String> {
         option(&mut folder, word)?;
     }
     Ok(folder)
+}
+
+/// Understands one `--x-accel-redirect` value.
+///
+/// # Errors
+/// What is wrong, worded to follow the option's name.
+pub fn location(text: &str) -> Result<(String, PathBuf), String> {
+    let Some((path, directory)) = text.split_once('=').filter(|(_, directory)| !directory.is_empty()) else {
+        return Err("takes a path and a directory, such as /protected=/srv/files".to_owned());
+    };
+    Ok((prefix(path)?, PathBuf::from(directory)))
 }
 
 /// A path under which something is mounted, without the slash at its end.

@@ -1,12 +1,15 @@
 //! What the server does in the application's place.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use pagi_server_core::coding::Coding;
+use pagi_server_core::compress::policy::CompressionOptions;
+use pagi_server_core::files::delegate::DelegateOptions;
 use pagi_server_core::files::folder::FolderOptions;
 use serde::{Deserialize, Serialize};
 
-use super::folder;
+use super::{folder, value};
 
 /// What the server does in the application's place; all of it is off unless it is asked for.
 #[derive(Debug, Clone, Args, Serialize, Deserialize)]
@@ -22,6 +25,25 @@ pub struct OffloadOptions {
         value_name = "PATH=DIR[,OPTION]..."
     )]
     pub folders: Vec<FolderOptions>,
+    /// Directory whose files applications may name in an X-Sendfile field instead of sending them, repeatable
+    #[arg(long, value_name = "DIR")]
+    pub x_sendfile: Vec<PathBuf>,
+    /// Path, and the directory below which its files are, that applications may name in an X-Accel-Redirect field instead
+    /// of sending them, repeatable
+    #[arg(long, value_parser = folder::location, value_name = "PATH=DIR")]
+    pub x_accel_redirect: Vec<(String, PathBuf)>,
+    /// Compress responses of applications for clients that take it: gzip, br and zstd, the preferred ones first
+    #[arg(long, value_delimiter = ',', value_parser = value::coding, value_name = "CODING,...")]
+    pub compress: Vec<Coding>,
+    /// Smallest body in bytes that is compressed
+    #[arg(long, default_value = "1024", value_parser = value::count::<usize>, value_name = "BYTES")]
+    pub compress_min_size: usize,
+    /// Effort of compression, 1 (fast) to 9 (small)
+    #[arg(long, default_value = "4", value_parser = value::level, value_name = "LEVEL")]
+    pub compress_level: u32,
+    /// Media types to compress, text/* for all of a family, repeatable [default: text, and what is text in other families]
+    #[arg(long, value_delimiter = ',', value_parser = value::media_type, value_name = "TYPE")]
+    pub compress_types: Vec<String>,
 }
 
 impl OffloadOptions {
@@ -34,5 +56,26 @@ impl OffloadOptions {
             folder
         };
         self.folders.iter().map(anchored).collect()
+    }
+
+    /// Compression of responses.
+    #[must_use]
+    pub fn compression(&self) -> CompressionOptions {
+        CompressionOptions {
+            codings: self.compress.clone(),
+            min_size: self.compress_min_size,
+            level: self.compress_level,
+            types: self.compress_types.clone(),
+        }
+    }
+
+    /// What applications may name, with directories relative to this one.
+    #[must_use]
+    pub fn delegate(&self, directory: &Path) -> DelegateOptions {
+        let anchored = |(path, place): &(String, PathBuf)| (path.clone(), directory.join(place));
+        DelegateOptions {
+            directories: self.x_sendfile.iter().map(|place| directory.join(place)).collect(),
+            locations: self.x_accel_redirect.iter().map(anchored).collect(),
+        }
     }
 }

@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use pagi_server_core::access_log::Format;
+use pagi_server_core::coding::Coding;
+use pagi_server_core::header::is_token;
 use pagi_server_core::proxy::forwarded::Fields;
 use pagi_server_core::proxy::networks::Network;
 use pagi_server_core::tls::cipher;
@@ -183,6 +185,26 @@ pub fn proxy_fields(text: &str) -> Result<Fields, String> {
         "x-forwarded" => Ok(Fields::XForwarded),
         "forwarded" => Ok(Fields::Forwarded),
         _ => Err("takes x-forwarded or forwarded".to_owned()),
+    }
+}
+
+/// A content coding.
+///
+/// # Errors
+/// Like all parsers here.
+pub fn coding(text: &str) -> Result<Coding, String> {
+    Coding::named(text.as_bytes()).ok_or_else(|| "takes gzip, br and zstd".to_owned())
+}
+
+/// A media type, or a family of them.
+///
+/// # Errors
+/// Like all parsers here.
+pub fn media_type(text: &str) -> Result<String, String> {
+    let part = |part: &str| is_token(part.as_bytes());
+    match text.split_once('/') {
+        Some((family, subtype)) if part(family) && part(subtype) => Ok(text.to_ascii_lowercase()),
+        _ => Err("takes media types such as text/html or text/*".to_owned()),
     }
 }
 

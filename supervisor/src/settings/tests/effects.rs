@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::log::{Destination, Format};
+use pagi_server_core::coding::Coding;
 use pagi_server_core::proxy::forwarded::Fields;
 
 pub(super) const EFFECTS: &[(&[&str], Check)] = &[
@@ -22,6 +23,16 @@ pub(super) const EFFECTS: &[(&[&str], Check)] = &[
     (&["--pool-buffer", "5"], |s| s.pool.pool_buffer == 5),
     (&["--trusted-proxies", "10.0.0.0/8,unix", "--trusted-proxies", "::1"], |s| s.offload().proxies.trusted.len() == 3),
     (&["--proxy-headers", "forwarded"], |s| s.offload().proxies.fields == Fields::Forwarded),
+    (&["--x-sendfile", "a", "--x-sendfile", "/b"], |s| {
+        s.offload().delegate.directories == [Path::new("/srv/here/a"), Path::new("/b")]
+    }),
+    (&["--x-accel-redirect", "/p/=a"], |s| {
+        s.offload().delegate.locations == [("/p".to_owned(), PathBuf::from("/srv/here/a"))]
+    }),
+    (&["--compress", "zstd,gzip"], |s| s.offload().compression.codings == [Coding::Zstd, Coding::Gzip]),
+    (&["--compress-min-size", "7"], |s| s.offload().compression.min_size == 7),
+    (&["--compress-level", "7"], |s| s.offload().compression.level == 7),
+    (&["--compress-types", "A/b,text/*"], |s| s.offload().compression.types == ["a/b", "text/*"]),
     (&["--static", "/a=b"], |s| s.offload().folders[0].directory == Path::new("/srv/here/b")),
     (&["--store-entries", "5"], |s| s.store.store_entries == 5),
     (&["--store-bytes", "5"], |s| s.store.store_bytes == 5),
@@ -74,6 +85,13 @@ fn the_rest_of_the_refusals_are_sentences() {
         (&["--proxy-headers", "all"], "--proxy-headers takes x-forwarded or forwarded, got 'all'"),
         (&["--listen", "h:1,proxy"], "An address with ,proxy needs --trusted-proxies, which says whom to believe"),
         (&["--static", "assets=x"], "--static takes a path that starts with '/', not encoded, got 'assets=x'"),
+        (&["--compress", "deflate"], "--compress takes gzip, br and zstd, got 'deflate'"),
+        (&["--compress-level", "0"], "--compress-level takes a compression level from 1 to 9, got '0'"),
+        (&["--compress-types", "html"], "--compress-types takes media types such as text/html or text/*, got 'html'"),
+        (
+            &["--x-accel-redirect", "/p"],
+            "--x-accel-redirect takes a path and a directory, such as /protected=/srv/files, got '/p'",
+        ),
         (&["--max-request-line", "0"], "--max-request-line takes a whole number from 1, got '0'"),
         (
             &["--access-log-format", "%{nothing}x"],
