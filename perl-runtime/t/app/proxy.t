@@ -231,13 +231,13 @@ each_backend("$FindBin::Bin/apps/proxy.pl", sub ($client, $backend) {
     $client->websocket('/up/ws', subprotocols => ['chat'], sub ($ws) {
         is $ws->subprotocol, 'chat', 'subprotocol';
         $ws->send_text("\x{3042}");
-        is $ws->receive_text(3), "\x{3042}", 'WebSocket text';
+        is $ws->receive_text(20), "\x{3042}", 'WebSocket text';
         $ws->send_bytes("\xff" x 50_000);
-        is $ws->receive_bytes(3), "\xff" x 50_000, 'WebSocket binary';
+        is $ws->receive_bytes(20), "\xff" x 50_000, 'WebSocket binary';
     });
     # the test client does not turn the loop for the start of a stream
     $client->sse('/up/events', sub ($sse) {
-        is [@{ $sse->receive_event(timeout => 3) }{qw(event id data)}], ['tick', 7, "one\nt\xe9o"], 'event stream';
+        is [@{ $sse->receive_event(timeout => 20) }{qw(event id data)}], ['tick', 7, "one\nt\xe9o"], 'event stream';
     }) if $backend eq 'server';
     for my $try (1 .. 3) {
         is $client->post('/up/full', body => 'x' x 9_000_000)->status, 413, 'refused while the upload waits for room';
@@ -245,7 +245,7 @@ each_backend("$FindBin::Bin/apps/proxy.pl", sub ($client, $backend) {
     }
     # the process logs the next two, as it should
     local $SIG{__WARN__} = sub ($text) { warn $text unless $text =~ /\APAGI::App::Proxy: / };
-    is $client->get('/up/silent')->status, 504, 'silence';
+    is $client->get('/hasty/silent')->status, 504, 'silence';
     is $client->get('/up/garbage')->status, 502, 'garbage';
 }, env => { TEST_UPSTREAM => $upstream->port });
 
