@@ -1,10 +1,12 @@
 use v5.36;
+use Test::More ();    # Catalyst::Test is of the older kind
 use Test2::V0;
 use FindBin;
 use lib "$FindBin::Bin/../lib", "$FindBin::Bin/lib";
 use HTTP::Request::Common qw(GET);
 use HTTP::Message::PSGI qw(req_to_psgi res_from_psgi);
 use PAGI::App::Catalyst;
+use PAGI::Test::Client;
 use PAGITest::Backends qw(server_binary);
 use PAGITest::ServerClient;
 use PAGITest::ServerProcess;
@@ -23,14 +25,24 @@ sub get_psgi ($app, $path) {
     return $response;
 }
 
+my $said = '';
+my $app = do { local *STDERR; open STDERR, '>', \$said; PAGI::App::Catalyst->new(class => 'TestCatalyst')->to_app };
 subtest 'CB-18: under a PSGI server' => sub {
-    my $said = '';
-    my $app = do { local *STDERR; open STDERR, '>', \$said; PAGI::App::Catalyst->new(class => 'TestCatalyst')->to_app };
     like $said, qr{Asynchronous actions: /at_once, /class, /dies, }, 'CB-21: what is asynchronous';
     is get_psgi($app, '/sync')->content, 'begin auto 0 http', 'a synchronous action';
     $said = '';
     { local *STDERR; open STDERR, '>', \$said; is get_psgi($app, '/http')->code, 500, 'an asynchronous one' }
     like $said, qr{The action /http is :Async and runs under pagi-server only}, 'says why';
+};
+
+subtest 'CB-19: in tests' => sub {
+    { package ByCatalyst; require Catalyst::Test; Catalyst::Test->import('TestCatalyst') }
+    is ByCatalyst::get('/sync'), 'begin auto 0 http', 'Catalyst::Test';
+    my $client = PAGI::Test::Client->new(app => $app);
+    is $client->get('/sync')->content, 'begin auto 0 http', 'a synchronous action';
+    is $client->get('/at_once')->content, 'at once', 'an asynchronous one';
+    my $ws = $client->websocket('/room/3/talk');
+    is $ws->receive_text, 'room 3', 'a WebSocket';
 };
 
 my $binary = server_binary();

@@ -18,6 +18,7 @@ def scenario(browser, url, live):
     assert page.evaluate("return getComputedStyle(document.body).marginTop") == "32px", "no style sheet"
 
     if live == "1":
+        page.wait("!document.querySelector('#shout').hidden")  # the WebSocket is open
         page.type("#word", "hear me\n")
         page.wait_for_text("#shouts", "Zoë <b>: HEAR ME")
         page.wait("Number(document.querySelector('#ticks').textContent) > 3")
