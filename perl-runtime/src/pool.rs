@@ -80,6 +80,11 @@ impl Loop {
         self.gate.as_ref().map(|gate| gate.jobs_wait(change))
     }
 
+    /// How many jobs of this worker no pool process has taken yet: while there are some it may not leave (WP-15).
+    pub(crate) fn jobs_waiting(&self) -> u64 {
+        self.gate.as_ref().map_or(0, |gate| gate.jobs_waiting())
+    }
+
     /// How many processes the pool has and how much may wait for them, where there is one; no process in one of them.
     pub(crate) fn pool_limits(&self) -> Option<(u32, u64)> {
         match &self.gate {

@@ -341,7 +341,7 @@ impl Service {
     }
 
     fn is_busy(&self) -> bool {
-        self.core.stats.connections.get() > 0 || self.worker.active() > 0
+        self.core.stats.connections.get() > 0 || self.worker.active() > 0 || self.worker.jobs_waiting() > 0
     }
 
     fn wait_until_idle(&mut self, bound: Duration) -> Result<(), Exited> {

@@ -9,6 +9,8 @@ use crate::process::signals;
 
 /// Stop gracefully.
 const STOP: [Signal; 3] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT];
+/// Those of them that a terminal sends to all processes at once.
+const TERMINAL: [Signal; 2] = [Signal::SIGINT, Signal::SIGQUIT];
 /// Signals with a meaning for a master that supervises; elsewhere, and until they have one, they must not kill (D-30).
 const MANAGEMENT: [Signal; 4] = [Signal::SIGHUP, Signal::SIGUSR2, Signal::SIGTTIN, Signal::SIGTTOU];
 
@@ -86,6 +88,7 @@ pub fn keep() -> io::Result<std::os::unix::net::UnixStream> {
 /// Signals of this process.
 pub struct Signals {
     stream: UnixStream,
+    deaf_to_terminal: bool,
 }
 
 impl Signals {
@@ -94,7 +97,13 @@ impl Signals {
     /// # Errors
     /// When the socket cannot be watched.
     pub fn read(kept: std::os::unix::net::UnixStream) -> io::Result<Self> {
-        Ok(Self { stream: UnixStream::from_std(kept)? })
+        Ok(Self { stream: UnixStream::from_std(kept)?, deaf_to_terminal: false })
+    }
+
+    /// The same for a process that others still need when a terminal stops all of them: it waits for its order (WP-16).
+    #[must_use]
+    pub fn deaf_to_terminal(self, deaf: bool) -> Self {
+        Self { deaf_to_terminal: deaf, ..self }
     }
 
     /// Waits for the next signal.
@@ -103,7 +112,8 @@ impl Signals {
             let mut byte = [0];
             // The other end is never closed, so that an error cannot last.
             if self.stream.readable().await.is_ok() && matches!(self.stream.try_read(&mut byte), Ok(1)) {
-                return request(byte[0]);
+                let from_terminal = Signal::try_from(i32::from(byte[0])).is_ok_and(|signal| TERMINAL.contains(&signal));
+                return if from_terminal && self.deaf_to_terminal { Request::Nothing } else { request(byte[0]) };
             }
             tokio::task::yield_now().await;
         }

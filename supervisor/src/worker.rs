@@ -172,7 +172,7 @@ fn serve(
     let attach = move |commands: UnboundedSender<Command>| {
         // The receiver is alive while attach runs.
         let _ = commands.send(accept);
-        follow_signals(kept_signals, commands.clone());
+        follow_signals(kept_signals, is_pool, commands.clone());
         follow_master(receiving, promotion, commands);
     };
     let end = pagi_perl_runtime::serve(interpreter, application, options, Rc::clone(&host) as Rc<dyn Host>, attach);
@@ -323,10 +323,10 @@ fn follow_master(channel: OwnedFd, promotion: Rc<RefCell<Option<Promotion>>>, co
 }
 
 /// Turns signals sent to the worker itself into commands.
-fn follow_signals(kept: UnixStream, commands: UnboundedSender<Command>) {
+fn follow_signals(kept: UnixStream, is_pool: bool, commands: UnboundedSender<Command>) {
     tokio::task::spawn_local(async move {
         let mut signals = match Signals::read(kept) {
-            Ok(signals) => signals,
+            Ok(signals) => signals.deaf_to_terminal(is_pool),
             Err(error) => return tracing::error!("Cannot listen for signals: {error}"),
         };
         let mut stopping = false;

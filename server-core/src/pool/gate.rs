@@ -117,6 +117,12 @@ impl Gate {
         self.waiting.everywhere()
     }
 
+    /// How many jobs of this worker wait for a process.
+    #[must_use]
+    pub fn jobs_waiting(&self) -> u64 {
+        self.waiting.jobs.get()
+    }
+
     /// Whether the queue is at its limit.
     #[must_use]
     pub fn is_full(&self) -> bool {
