@@ -145,14 +145,15 @@ fn ending(roster: &Roster) -> Option<Outcome> {
         let molds_gone = roster.generations.values().all(|generation| !is_alive(generation.mold));
         return (roster.workers.is_empty() && molds_gone).then_some(Outcome::Stopped);
     }
-    if roster.ever_ready || !roster.workers.is_empty() {
+    // Pool processes alone serve nobody.
+    if roster.ever_ready || roster.workers.values().any(|worker| !staff::is_pool(worker.num)) {
         return None;
     }
     let mold_gone = !is_alive(roster.mold());
     if let Some(message) = roster.load_error.as_ref().filter(|_| mold_gone) {
         return Some(Outcome::LoadFailed(message.clone()));
     }
-    let hopeless = roster.numbers().all(|num| roster.seat(num).hopeless);
+    let hopeless = (1..=roster.target).all(|num| roster.seat(num).hopeless);
     hopeless.then_some(Outcome::NoWorkerStarted)
 }
 

@@ -383,6 +383,10 @@ impl Roster {
             worker.pid.unwrap_or_default(),
             worker.generation
         );
+        if staff::is_pool(worker.num) {
+            // It accepts nobody: whether the server has started is for the workers to show.
+            return;
+        }
         let generation = worker.generation;
         self.ever_ready = true;
         self.load_error = None;

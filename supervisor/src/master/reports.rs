@@ -86,9 +86,9 @@ impl Master {
         }
     }
 
-    /// The first worker that is ready makes the server ready.
+    /// The first worker that is ready makes the server ready; a pool process does not.
     pub(super) fn announce(&mut self, id: WorkerId) {
-        if matches!(self.standing, Standing::Incumbent) {
+        if matches!(self.standing, Standing::Incumbent) && self.roster.ever_ready {
             self.announce_readiness();
         }
         // Forked while the terminal was still there, or by a mold that had not yet heard.

@@ -267,6 +267,21 @@ fn an_application_that_does_not_load_ends_the_server() {
 }
 
 #[test]
+fn pool_processes_alone_keep_no_server_alive() {
+    let mut bench = Bench::new(1, true);
+    bench.roster.pool = 1;
+    bench.step();
+    bench.event(Event::MoldReady { generation: 1 });
+    bench.step();
+    let (pool, workers): (Vec<WorkerId>, Vec<WorkerId>) =
+        bench.ids().into_iter().partition(|id| staff::is_pool(bench.roster.workers[id].num));
+    bench.make_ready(pool[0]);
+    assert_eq!(bench.step(), []);
+    bench.exit(workers[0], Ending::Exited(2));
+    assert_eq!(bench.step(), [Action::Finish(Outcome::NoWorkerStarted)]);
+}
+
+#[test]
 fn failing_everywhere_ends_the_server_failing_somewhere_does_not() {
     let mut bench = Bench::new(2, true);
     bench.step();
