@@ -12,14 +12,17 @@ use PAGI::WorkerPool::Error;
 use PAGI::WorkerPool::Job;
 use PAGI::WorkerPool::Message qw(decode encode);
 use PAGI::WorkerPool::Process;
+use PAGI::WorkerPool::Statistics;
+use Scalar::Util qw(looks_like_number);
 
 my %DEFAULT = (
-    name => 'default', handlers => {}, init => undef, cleanup => undef,
-    timeout => 30, queue_timeout => undef, kill_grace => 2, max_size => 16 * 1024 * 1024,
+    name => 'default', handlers => {}, apps => {}, init => undef, init_timeout => 10, cleanup => undef,
+    timeout => 30, queue_timeout => undef, kill_grace => 2, max_size => 16 * 1024 * 1024, max_jobs => 1000,
     max_forks => 4, fork_timeout => 30, fork_queue_limit => 100,
 );
-my %CALL = map { $_ => 1 } qw(args timeout queue_timeout kill_on_cancel);
-my @COUNTS = qw(calls done failed rejected timed_out crashed cancelled busy);
+my @NUMBERS = qw(init_timeout timeout queue_timeout kill_grace max_size max_jobs max_forks fork_timeout fork_queue_limit);
+my %FORGET = map { $_ => 1 } qw(args timeout queue_timeout);
+my %CALL = (%FORGET, map { $_ => 1 } qw(kill_on_cancel key priority on_progress));
 
 my %pools;
 
@@ -27,8 +30,8 @@ sub new {
     my ($class, %options) = @_;
     my @unknown = grep { !exists $DEFAULT{$_} } sort keys %options;
     croak 'Unknown options of the worker pool: ' . join(', ', @unknown) . '. Valid: ' . join(', ', sort keys %DEFAULT) if @unknown;
-    my $self = bless { %DEFAULT, %options, handlers => {}, counts => { map { $_ => 0 } @COUNTS } }, $class;
-    for my $name (qw(timeout queue_timeout kill_grace max_size max_forks fork_timeout fork_queue_limit)) {
+    my $self = bless { %DEFAULT, %options, handlers => {}, apps => {} }, $class;
+    for my $name (@NUMBERS) {
         croak "$name must be a number of at least 0" if defined $self->{$name} && $self->{$name} !~ /\A[0-9]+(?:\.[0-9]+)?\z/;
     }
     for my $name (qw(init cleanup)) {
@@ -37,12 +40,15 @@ sub new {
     croak "There is a worker pool '$self->{name}' already" if $pools{ $self->{name} };
     _only_while_loading();
     croak 'handlers must be a hashref of names and coderefs' unless ref($options{handlers} || {}) eq 'HASH';
+    croak 'apps must be a hashref of names and applications' unless ref($options{apps} || {}) eq 'HASH';
     $self->register(%{ $options{handlers} || {} });
+    $self->register_app(%{ $options{apps} || {} });
     return $pools{ $self->{name} } = $self;
 }
 
 sub default { my ($class) = @_; return $pools{default} || $class->new }
 sub named   { my (undef, $name) = @_; return $pools{$name} }
+sub all     { return map { $pools{$_} } sort keys %pools }
 
 # WP-1: pool processes are forked from what was loaded; what comes later they would never know.
 sub _only_while_loading {
@@ -64,25 +70,56 @@ sub register {
     return $self;
 }
 
+sub register_app {
+    my ($self, %apps) = @_;
+    require PAGI::Utils;
+    for my $name (sort keys %apps) {
+        croak "There is an application '$name' already" if $self->{apps}{$name};
+        $self->{apps}{$name} = PAGI::Utils::to_app($apps{$name});
+    }
+    return $self;
+}
+
 sub handler    { return $_[0]{handlers}{ $_[1] } }
 sub name       { return $_[0]{name} }
 sub init       { return $_[0]{init} }
 sub cleanup    { return $_[0]{cleanup} }
 sub max_size   { return $_[0]{max_size} }
 sub kill_grace { return $_[0]{kill_grace} }
+sub max_jobs   { return $_[0]{max_jobs} }
+
+sub init_timeout { return $_[0]{init_timeout} }
+
+# What is counted belongs to this process, not to the one it was forked from.
+sub statistics {
+    my ($self) = @_;
+    delete $self->{statistics} if $self->{statistics} && $self->{counted_in} != $$;
+    return $self->{statistics} ||= do {
+        $self->{counted_in} = $$;
+        PAGI::WorkerPool::Statistics->new;
+    };
+}
+
+sub count { my ($self, @what) = @_; return $self->statistics->count(@what) }
 
 # Processes that jobs go to: 0 in a pool process, which does them itself; undef where there is no pool.
 sub _size { return PAGI::Native->can('pool_size') ? PAGI::Native::pool_size() : undef }
 
 sub is_available { return defined _size() ? 1 : 0 }
+sub is_worker    { return _size() ? 1 : 0 }
 
 sub call {
     my ($self, $name, %options) = @_;
+    _check_options(\%CALL, \%options);
+    croak 'priority must be a number' if defined $options{priority} && !looks_like_number($options{priority});
+    croak 'key must be a string' if ref $options{key};
+    croak 'on_progress must be a coderef' if defined $options{on_progress} && ref $options{on_progress} ne 'CODE';
     return $self->_call(0, $name, %options);
 }
 
 sub call_forget {
     my ($self, $name, %options) = @_;
+    _check_options(\%FORGET, \%options);
     my $future = $self->_call(1, $name, %options);
     $future->on_fail(sub {
         my ($error, $category) = @_;
@@ -94,44 +131,75 @@ sub call_forget {
     return 1;
 }
 
+sub _check_options {
+    my ($valid, $options) = @_;
+    my @unknown = grep { !$valid->{$_} } sort keys %$options;
+    croak 'Unknown options of a call: ' . join(', ', @unknown) . '. Valid: ' . join(', ', sort keys %$valid) if @unknown;
+    croak 'args must be an arrayref' if defined $options->{args} && ref $options->{args} ne 'ARRAY';
+    return;
+}
+
 sub _call {
     my ($self, $forgotten, $name, %options) = @_;
-    my @unknown = grep { !$CALL{$_} } sort keys %options;
-    croak 'Unknown options of a call: ' . join(', ', @unknown) . '. Valid: ' . join(', ', sort keys %CALL) if @unknown;
     my $arguments = delete $options{args} || [];
-    croak 'args must be an arrayref' unless ref $arguments eq 'ARRAY';
-    return $self->_reject(UnknownHandler => "the pool '$self->{name}' has no handler '" . ($name // 'undef') . q('))
+    return $self->_reject(undef, UnknownHandler => "the pool '$self->{name}' has no handler '" . ($name // 'undef') . q('))
         unless defined $name && $self->{handlers}{$name};
+    return $self->_start($forgotten, $name, $arguments, %options);
+}
 
+sub _start {
+    my ($self, $forgotten, $name, $arguments, %options) = @_;
     my $size = _size();
-    return $self->_reject(Unavailable => 'there is no pool: start the server with --pool') unless defined $size;
-    my $bytes = eval { encode([ $self->{name}, $name, $forgotten, $arguments ], $self->{max_size}) };
+    return $self->_reject($name, Unavailable => 'there is no pool: start the server with --pool') unless defined $size;
+    my $bytes = eval { encode([ $self->{name}, $name, $forgotten, $arguments, $options{key} ], $self->{max_size}) };
     if (!defined $bytes) {
         my $error = $@;
-        $self->count('rejected');
+        $self->count($name, 'rejected');
         return $error->future;
     }
-    return $self->_in_place($name, $bytes, $forgotten) if !$size;
+    return $self->_in_place($name, $bytes, $forgotten, $options{on_progress}) if !$size;
     return PAGI::WorkerPool::Job->start(
-        timeout => $self->{timeout}, queue_timeout => $self->{queue_timeout}, %options,
-        pool => $self, name => $name, out => pack('a N/a*', J => $bytes),
+        timeout => $self->{timeout}, queue_timeout => $self->{queue_timeout}, %options, priority => $options{priority} // 0,
+        pool => $self, name => $name, out => pack('a N/a*', J => $bytes), forgotten => $forgotten,
     );
 }
 
 # A job that a job asks for: this process blocks as it is, and waiting for another could be waiting for ever.
 sub _in_place {
-    my ($self, $name, $bytes, $forgotten) = @_;
-    $self->count('calls');
-    my ($ok, @results) = @{ decode(PAGI::WorkerPool::Process::perform($self, $name, decode($bytes)->[3], $forgotten)) };
-    $self->count($ok ? 'done' : 'failed');
+    my ($self, $name, $bytes, $forgotten, $on_progress) = @_;
+    $self->count($name, 'calls');
+    my $report = $on_progress && sub { $on_progress->(@{ decode(encode($_[0], $self->{max_size})) }); 1 };
+    my $reply = PAGI::WorkerPool::Process::perform($self, $name, decode($bytes)->[3], $forgotten, $report);
+    my ($ok, @results) = @{ decode($reply) };
+    $self->count($name, $ok ? 'done' : 'failed');
     return Future->done(@results) if $ok;
     return ref $results[0] && eval { $results[0]->isa('PAGI::WorkerPool::Error') } ? $results[0]->future : Future->fail($results[0]);
 }
 
 sub _reject {
-    my ($self, @what) = @_;
-    $self->count('rejected');
+    my ($self, $name, @what) = @_;
+    $self->count($name, 'rejected');
     return PAGI::WorkerPool::Error->new(@what)->future;
+}
+
+# WP-2: calls init in some pool process, unless it was called there already.
+sub check { my ($self, $seconds) = @_; return $self->_start(0, '', [], queue_timeout => $seconds, priority => 1_000_000) }
+
+sub progress { my (undef, @data) = @_; return PAGI::WorkerPool::Process::progress(@data) }
+
+# WP-29, WP-30: the request goes away before it is read, and comes here again in a pool process.
+sub run_app {
+    my ($self, $name, $scope, $receive, $send) = @_;
+    my $app = defined $name ? $self->{apps}{$name} : undef;
+    return $self->_reject(undef, UnknownHandler => "the pool '$self->{name}' has no application '" . ($name // 'undef') . q(')) unless $app;
+    require PAGI::Sync;
+    if (my $answered = PAGI::Sync::hand_over($scope, $app)) {
+        return $answered;
+    }
+    # WP-31
+    my $state;
+    return $@->future unless eval { $state = PAGI::WorkerPool::Process::state_of($self); 1 };
+    return $app->({ %$scope, 'pagi.worker_state' => $state }, $receive, $send);
 }
 
 sub run_blocking {
@@ -144,18 +212,12 @@ sub run_blocking {
     return $self->{forks}->run($code, @arguments);
 }
 
-sub count {
-    my ($self, $what, $change) = @_;
-    $self->{counts}{$what} += $change // 1;
-    return;
-}
-
 sub stats {
     my ($self) = @_;
     my $size = _size();
     my $there = $size ? 1 : 0;
     return {
-        %{ $self->{counts} },
+        %{ $self->statistics->report($size) },
         workers => $size // 0,
         queue_depth => $there ? PAGI::Native::jobs_wait(0) : 0,
         queue_limit => $there ? PAGI::Native::pool_limit() : 0,
@@ -239,8 +301,16 @@ with the state and the arguments of the call; it may block.
 
 =item init
 
-Coderef, called without arguments in each pool process before its first job; what it returns is the state. Open database handles and sockets here and
-not earlier. When it dies, that job fails with C<InitFailed> and it is tried again later: after 0.1 seconds, then twice as long each time, up to 30.
+Coderef, called without arguments in each pool process before its first job; what it returns is the state (L<PAGI::WorkerPool::State>). Open database
+handles and sockets here and not earlier.
+
+A server whose C<init> dies does not start: before the lifespan start-up of a worker some pool process calls it, if it dies again and again for C<init_timeout>
+seconds (default 10), and then the start fails with its message. When it dies later, in another process, that job fails with C<InitFailed> and
+it is tried again later: after 0.1 seconds, then twice as long each time, up to 30. A reload asks the processes that are there, in which it has succeeded.
+
+=item apps
+
+A hashref of names and applications for C<run_app>.
 
 =item cleanup
 
@@ -259,6 +329,11 @@ Seconds a job may wait for a process, default undef: no limit. Then C<Timeout>.
 =item max_size
 
 Bytes of encoded arguments, and of encoded results, default 16 MiB. More fail with C<MessageTooLarge>.
+
+=item max_jobs
+
+Jobs after which a pool process is replaced by a new one, default 1000; 0 for never. The options C<--max-worker-rss> and C<--max-worker-age> of the server hold for pool
+processes too.
 
 =item max_forks, fork_timeout, fork_queue_limit
 
@@ -280,12 +355,22 @@ The pool C<default>, made without handlers if there is none yet; a pool by its n
 
 More handlers, while the application loads. Returns the pool.
 
+=head2 register_app
+
+    $pool->register_app(legacy => $app);
+
+More applications for C<run_app>: coderefs, or what L<PAGI::Utils/to_app> takes. Returns the pool.
+
 =head2 wrap
 
     my $app = $pool->wrap($app);
 
 Middleware: where the server has a pool, each scope, that of the lifespan too, is copied and gets C<< $scope->{extensions}{worker_pool} >>. An
 application that cannot do without can fail its start when that is missing.
+
+=head2 is_worker
+
+Whether this is a worker of a server with a pool.
 
 =head2 is_available
 
@@ -302,14 +387,51 @@ their contents are plain data, otherwise their class and text.
 Cancelling the Future takes a job that waits out of the queue. One that runs is left to its end and its result is dropped, unless C<kill_on_cancel> is true:
 then its process is ended as after a timeout. The same holds when the worker ends, whose jobs that run are always left to their end.
 
-Inside a pool process, that is, in a handler, the handler is run at once and in place.
+Three more options:
+
+=over 4
+
+=item key
+
+A string. Jobs of a pool with the same key run one after the other, whichever worker asks for them: those of one worker in the order in which they were asked
+for. For what belongs to one user, say. A process is not kept waiting for a key.
+
+=item priority
+
+A number, default 0. Of the jobs of a worker that wait, those with a higher one come first. As many as there are processes are beyond that: they are in
+the server's queue already, as are whole requests and the jobs of other workers. A key keeps its order whatever the priorities.
+
+=item on_progress
+
+    on_progress => sub { my ($done, $all) = @_; ... }
+
+Called with what the handler reports (L<PAGI::WorkerPool::State/progress>), before the Future is ready. What it dies with is logged.
+
+=back
+
+Inside a pool process, that is, in a handler, the handler is run at once and in place, whatever its key and priority.
 
 =head2 call_forget
 
-    $pool->call_forget('mail.send', args => \@arguments) or warn "the queue is full\n";
+    $pool->call_forget('mail.send', args => \@arguments, queue_timeout => 60) or warn "the queue is full\n";
 
 The same without a result. True when the job was queued. Failures are logged. It survives the worker that asked for it once its arguments have been passed on,
-at once for those below some 100 KiB.
+at once for those below some 100 KiB. A server that stops does what waits first, for as long as C<--shutdown-timeout> allows.
+
+=head2 progress
+
+    my $wanted = PAGI::WorkerPool->progress(@data);
+
+In a handler: L<PAGI::WorkerPool::State/progress>.
+
+=head2 run_app
+
+    return $pool->run_app('legacy', $scope, $receive, $send);
+
+Runs a whole application in the pool: the request goes there unread, passes all middleware again and comes to this same call, which runs the application with
+what C<init> has returned in C<< $scope->{'pagi.worker_state'} >>. The worker keeps the client: a slow one does not occupy a process, and one that goes away is
+seen there as a disconnect. Returns a L<Future> for the end of the answer. Without a pool, and for a WebSocket or an event stream, the application runs in place, and a line on the standard
+error says so once. C<sync> of L<PAGI::Sync> does the same for handlers of routers.
 
 =head2 run_blocking
 
@@ -321,11 +443,12 @@ L<PAGI::WorkerPool::Forks>. With C<< max_forks => 0 >> it croaks C<run_blocking 
 =head2 stats
 
 A hashref. About the server: C<workers> (pool processes), C<queue_depth> (jobs and requests of all workers that wait), C<queue_limit>
-(C<--pool-queue-limit>). About the calls of this worker: C<calls> (queued), C<busy> (running now), C<done>, C<failed> (by
-an exception), C<rejected>, C<timed_out>, C<crashed>, C<cancelled>. And C<forks>, a hashref about C<run_blocking>: C<workers>, C<busy>,
-C<queue_depth>, C<queue_limit>.
+(C<--pool-queue-limit>). About the calls of this worker: C<calls> (accepted), C<busy> (running now), C<done>, C<failed> (by
+an exception), C<rejected>, C<timed_out>, C<crashed>, C<cancelled>; C<queue_time> and C<run_time>, seconds that jobs have waited and run, all of them together, and
+C<max_queue_time> and C<max_run_time>, the longest; C<utilisation>, the part of the processes' time that this worker's jobs have taken, 0 to 1. The same
+counts and times by handler are in C<handlers>, a hashref by name. And C<forks>, a hashref about C<run_blocking>: C<workers>, C<busy>, C<queue_depth>, C<queue_limit>.
 
-=head2 handler, name, init, cleanup, max_size, kill_grace, count
+=head2 handler, name, init, init_timeout, cleanup, max_size, max_jobs, kill_grace, count, statistics, all, check
 
 For the classes of the pool.
 

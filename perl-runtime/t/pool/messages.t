@@ -55,7 +55,7 @@ isa_ok decode(encode_failure(Local::Plain->new('a'), $LIMIT))->[1], 'Local::Plai
 like decode(encode_failure(Local::Plain->new(sub { }), $LIMIT))->[1], qr/\ALocal::Plain: Local::Plain=ARRAY/, 'WP-11: an object with code in it';
 like decode(encode_failure('x' x 100_000, $LIMIT))->[1], qr/\A(?:x{1024}){64}\.\.\. \(cut\)\n\z/, 'WP-11: far too much text';
 
-like dies { PAGI::WorkerPool->new(size => 1) }, qr/Unknown options of the worker pool: size\. Valid: cleanup, /, 'options';
+like dies { PAGI::WorkerPool->new(size => 1) }, qr/Unknown options of the worker pool: size\. Valid: apps, cleanup, /, 'options';
 like dies { PAGI::WorkerPool->new(timeout => 'soon') }, qr/timeout must be a number of at least 0/, 'numbers';
 like dies { PAGI::WorkerPool->new(init => 1) }, qr/init must be a coderef/, 'init';
 like dies { PAGI::WorkerPool->new(handlers => { 'a b' => sub { } }) }, qr/The name of a handler is like 'domain.action', not 'a b'/, 'names';

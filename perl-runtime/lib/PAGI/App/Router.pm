@@ -7,6 +7,7 @@ use Carp qw(croak);
 use PAGI::App::Router::Dispatcher;
 use PAGI::App::Router::Pattern;
 use PAGI::App::Router::Route;
+use PAGI::Sync ();
 use PAGI::Utils ();
 use Scalar::Util qw(blessed reftype);
 
@@ -74,7 +75,7 @@ sub _add {
         path       => $group->{prefix} . ($path // croak 'A route needs a path'),
         methods    => $methods,
         middleware => [@{ $group->{middleware} }, @$middleware],
-        app        => PAGI::Utils::to_app($target),
+        app        => PAGI::Sync::app(PAGI::Utils::to_app($target)),
     );
     push @{ $self->{$list} }, $route;
     $self->_latest(route => $route);
@@ -120,7 +121,7 @@ sub mount {
         group_prefix => $group->{prefix},
         prefix       => $prefix,
         middleware   => [@{ $group->{middleware} }, @$middleware],
-        app          => PAGI::Utils::to_app($target),
+        app          => PAGI::Sync::app(PAGI::Utils::to_app($target)),
     };
     my $router = blessed $target && $target->isa(__PACKAGE__) ? $target : undef;
     $self->_latest(names => { mounted => $router, prefix => $group->{prefix} . $prefix });

@@ -23,6 +23,7 @@ sub load {
     $app = _psgi($app, \%option) if _is_psgi($app, \%option);
     # Some framework may have put a layer on it that buffers: what waits there would come late, and once from each worker.
     select((select(STDERR), $| = 1)[0]);
+    $app = PAGI::WorkerPool::Lifespan::wrap($app) if $INC{'PAGI/WorkerPool.pm'} && require PAGI::WorkerPool::Lifespan;
     return _wrap($app, \%option);
 }
 

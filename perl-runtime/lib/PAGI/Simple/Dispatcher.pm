@@ -91,6 +91,11 @@ async sub _finish_error {
 sub _http {
     my ($self, $c, $route) = @_;
     my $app = $self->{app};
+    # before anything is read or begun: all of this happens again in the pool
+    if (my $blocking = $route->blocking_step) {
+        my $answered = PAGI::Sync::hand_over($c->{scope}, $blocking);
+        return $answered if $answered;
+    }
     my $method = $c->{scope}{method};
     # small bodies are complete before the handler runs, so that $c->json_body need not run the event loop
     my $early = $method ne 'GET' && $method ne 'HEAD' ? PAGI::Simple::Preread->of($c) : undef;

@@ -4,6 +4,7 @@ use strict;
 use warnings;
 
 use PAGI::Simple::Pattern;
+use PAGI::Sync ();
 
 sub new {
     my ($class, %args) = @_;
@@ -54,6 +55,13 @@ sub matches_path { return $_[0]{pattern}->match($_[1]) }
 sub steps {
     my ($self) = @_;
     return $self->{steps} ||= [ $self->{handler} || (), map { $self->_step($_) } @{ $self->{handler_methods} } ];
+}
+
+# The handler that was marked as blocking (PAGI::Sync), if one was.
+sub blocking_step {
+    my ($self) = @_;
+    $self->{blocking_step} = [ grep { PAGI::Sync::is_sync($_) } @{ $self->steps } ] unless $self->{blocking_step};
+    return $self->{blocking_step}[0];
 }
 
 sub _step {

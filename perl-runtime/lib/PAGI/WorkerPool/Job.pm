@@ -8,38 +8,72 @@ our $VERSION = '0.001';
 use IO::Handle ();
 use Socket qw(AF_UNIX MSG_NOSIGNAL PF_UNSPEC SOCK_STREAM);
 
+use PAGI::WorkerPool::Ending;
 use PAGI::WorkerPool::Error;
+use PAGI::WorkerPool::Line;
 use PAGI::WorkerPool::Message qw(decode);
 
-# A job is queued (no process has taken it), running, or over. One that is overdue is over, and its process is being ended.
+# A job is held (in the line of this worker), queued (no process has taken it), running, or over. One that is overdue is
+# over, and its process is being ended.
 sub start {
     my ($class, %args) = @_;
-    my $self = bless { %args, state => 'queued', in => '', sent => 0, timers => {}, watches => {} }, $class;
-    socketpair my $ours, my $theirs, AF_UNIX, SOCK_STREAM, PF_UNSPEC
-        or return $self->_refused(Unavailable => "no socket for the job: $!");
-    $ours->blocking(0);
-    my $put = eval { PAGI::Native::put_job(fileno $theirs) };
-    return $self->_refused(Unavailable => _line($@)) unless defined $put;
-    if (!$put) {
+    my $self = bless { %args, state => 'held', timers => {}, watches => {}, since => PAGI::Native::now() }, $class;
+    my $future = $self->{future} = PAGI::Native::Future->new;
+    my $entered = eval { PAGI::WorkerPool::Line->of_this_worker->enter($self) };
+    return $self->_refused(Unavailable => _line($@)) unless defined $entered;
+    if (!$entered) {
         my ($depth, $limit) = (PAGI::Native::jobs_wait(0), PAGI::Native::pool_limit());
         return $self->_refused(Backpressure => "$depth jobs and requests wait already (limit $limit)", depth => $depth, limit => $limit);
     }
-    close $theirs;
-    PAGI::Native::jobs_wait(1);
-    $self->{pool}->count('calls');
-    $self->{stream} = $ours;
-    my $future = $self->{future} = PAGI::Native::Future->new;
+    $self->_count('calls');
+    return $future if $future->is_ready;
     $future->on_cancel(sub { $self->_cancelled });
-    $self->{watches}{read} = PAGI::Native::watch(fileno $ours, 0, sub { $self->_readable });
-    $self->_timer(queue => $args{queue_timeout}, sub { $self->_fail(Timeout => "no pool process took '$self->{name}' within $args{queue_timeout} seconds") });
-    $self->_write;
+    $self->_wait_at_most($args{queue_timeout});
     return $future;
 }
 
 sub _refused {
     my ($self, @what) = @_;
-    $self->{pool}->count('rejected');
+    $self->{state} = 'over';
+    $self->_count('rejected');
     return PAGI::WorkerPool::Error->new(@what)->future;
+}
+
+sub _count { my ($self, @what) = @_; return $self->{pool}->count($self->{name}, @what) }
+
+sub is_held { return $_[0]{state} eq 'held' }
+
+# Jobs of one lane run one after the other.
+sub lane { my ($self) = @_; return join "\0", $self->{pool}->name, $self->{key} }
+
+# Into the server's queue: false when it is full; dies when there is no way to it.
+sub put {
+    my ($self) = @_;
+    socketpair my $ours, my $theirs, AF_UNIX, SOCK_STREAM, PF_UNSPEC or die "no socket for the job: $!\n";
+    $ours->blocking(0);
+    PAGI::Native::put_job(fileno $theirs) or return 0;
+    close $theirs;
+    @{$self}{qw(state stream in sent)} = ('queued', $ours, '', 0);
+    $self->{watches}{read} = PAGI::Native::watch(fileno $ours, 0, sub { $self->_readable });
+    $self->_write;
+    return 1;
+}
+
+sub unavailable {
+    my ($self, $reason) = @_;
+    my $error = PAGI::WorkerPool::Error->new(Unavailable => _line($reason));
+    return $self->_over('rejected', sub { $_[0]->fail($error, worker_pool => 'Unavailable') });
+}
+
+sub _wait_at_most {
+    my ($self, $seconds) = @_;
+    $self->_timer(queue => $seconds, sub {
+        # A process may have taken it while this worker was busy.
+        $self->_look;
+        $self->_fail(Timeout => "no pool process took '$self->{name}' within $self->{queue_timeout} seconds")
+            if $self->{state} eq 'held' || $self->{state} eq 'queued';
+    });
+    return;
 }
 
 sub _timer {
@@ -65,8 +99,13 @@ sub _write {
         $self->{sent} += $sent;
     }
     PAGI::Native::unwatch(delete $self->{watches}{write}) if $self->{watches}{write};
-    delete $self->{out};
-    $self->{sent} = 0;
+    return;
+}
+
+# What a process has said and this worker has not read yet.
+sub _look {
+    my ($self) = @_;
+    $self->_readable if $self->{state} eq 'queued' || $self->{state} eq 'running';
     return;
 }
 
@@ -80,16 +119,15 @@ sub _readable {
         substr $self->{in}, 0, 1, '';
         $self->_taken;
     }
-    while (length $self->{in} >= 5) {
+    while ($self->{state} eq 'running' && length $self->{in} >= 5) {
         my ($type, $length) = unpack 'a N', $self->{in};
         return if length $self->{in} < 5 + $length;
         my $payload = substr $self->{in}, 5, $length;
         substr $self->{in}, 0, 5 + $length, '';
-        if ($type eq 'P') {
-            $self->{pid} = $payload;
-            next;
-        }
-        return $self->_answered($payload);
+        if    ($type eq 'P') { $self->_begun($payload) }
+        elsif ($type eq 'S') { $self->_progressed($payload) }
+        elsif ($type eq 'K') { return $self->_key_is_taken }
+        else                 { return $self->_answered($payload) }
     }
     return;
 }
@@ -97,12 +135,48 @@ sub _readable {
 sub _taken {
     my ($self) = @_;
     $self->{state} = 'running';
-    PAGI::Native::jobs_wait(-1);
-    $self->{pool}->count(busy => 1);
+    $self->_count(busy => 1);
     my $queue = delete $self->{timers}{queue};
     PAGI::Native::cancel_timer($queue) if $queue;
     my $seconds = $self->{timeout};
     $self->_timer(run => $seconds, sub { $self->_overdue(Timeout => "'$self->{name}' took longer than $seconds seconds") });
+    PAGI::WorkerPool::Line->of_this_worker->taken($self);
+    return;
+}
+
+sub _begun {
+    my ($self, $pid) = @_;
+    @{$self}{qw(pid began)} = ($pid, PAGI::Native::now());
+    $self->{pool}->statistics->queued($self->{name}, $self->{began} - $self->{since});
+    # From here on it cannot come back.
+    delete $self->{out} unless $self->{watches}{write};
+    return;
+}
+
+# WP-14: another worker's job with this key is running, so the process has let go of this one without beginning it.
+sub _key_is_taken {
+    my ($self) = @_;
+    $self->_unwatch;
+    close delete $self->{stream};
+    my $run = delete $self->{timers}{run};
+    PAGI::Native::cancel_timer($run) if $run;
+    $self->{state} = 'held';
+    $self->_count(busy => -1);
+    PAGI::WorkerPool::Line->of_this_worker->wait_for_key($self);
+    if (my $limit = $self->{queue_timeout}) {
+        my $left = $limit - (PAGI::Native::now() - $self->{since});
+        $self->_wait_at_most($left > 0.001 ? $left : 0.001);
+    }
+    return;
+}
+
+# WP-17
+sub _progressed {
+    my ($self, $payload) = @_;
+    my $code = $self->{on_progress} or return;
+    return if eval { $code->(@{ decode($payload) }); 1 };
+    my $error = $@;
+    print STDERR "on_progress of the job '$self->{name}' failed: $error" . ("$error" =~ /\n\z/ ? '' : "\n");
     return;
 }
 
@@ -142,45 +216,22 @@ sub _fail {
     return;
 }
 
-# WP-8: the caller hears at once; the process is asked to end, then made to.
+# WP-8: the caller hears at once, the process ends in its own time.
 sub _overdue {
     my ($self, @what) = @_;
-    my ($stream, $in, $pid, $grace) = (@{$self}{qw(stream in pid)}, $self->{pool}->kill_grace);
-    # The end of the stream is the end of the process, or of the job at least: its number may not be used after that.
-    my ($watch, $timer);
-    my $end = sub {
-        PAGI::Native::unwatch($watch);
-        PAGI::Native::cancel_timer($timer) if $timer;
-        close $stream;
-    };
-    my $kill = sub {
-        kill TERM => $pid;
-        $timer = PAGI::Native::timer($grace, sub { kill KILL => $pid; $end->() });
-    };
-    my $readable = sub {
-        my $read = sysread $stream, $in, 262_144, length $in;
-        return if !defined $read && ($!{EAGAIN} || $!{EINTR});
-        return $end->() unless $read;
-        if (!$pid && length $in >= 5 + unpack 'x N', "$in\0\0\0\0\0") {
-            # It had just begun, and now says who it is.
-            $pid = unpack 'x N/a*', $in;
-            $kill->();
-        }
-        $in = '' if $pid;
-    };
     $self->_unwatch;
-    # One that has not begun sees that nobody waits.
-    shutdown $stream, 1;
-    $watch = PAGI::Native::watch(fileno $stream, 0, $readable);
-    $kill->() if $pid;
-    $self->{keep_open} = 1;
+    PAGI::WorkerPool::Ending->of(
+        stream => delete $self->{stream}, in => $self->{in}, pid => $self->{pid}, grace => $self->{pool}->kill_grace,
+        taken  => $self->{state} eq 'running',
+    );
     return @what ? $self->_fail(@what) : $self->_over('cancelled');
 }
 
+# WP-9. A process may have begun a job that seems to wait, because this worker has not read so yet.
 sub _cancelled {
     my ($self) = @_;
     return if $self->{state} eq 'over';
-    return $self->_overdue if $self->{state} eq 'running' && $self->{kill_on_cancel};
+    return $self->_overdue if $self->{kill_on_cancel} && $self->{state} ne 'held';
     return $self->_over('cancelled');
 }
 
@@ -199,11 +250,18 @@ sub _over {
     $self->_unwatch;
     PAGI::Native::cancel_timer($_) for values %{ $self->{timers} };
     $self->{timers} = {};
-    close $self->{stream} unless $self->{keep_open};
+    close $self->{stream} if $self->{stream};
     delete @{$self}{qw(in out stream)};
-    PAGI::Native::jobs_wait(-1) if $was eq 'queued';
-    $self->{pool}->count(busy => -1) if $was eq 'running';
-    $self->{pool}->count($how);
+    my $line = PAGI::WorkerPool::Line->of_this_worker;
+    if ($was eq 'running') {
+        $self->_count(busy => -1);
+        $self->{pool}->statistics->ran($self->{name}, PAGI::Native::now() - $self->{began}) if $self->{began};
+    }
+    else {
+        $line->left($self, $was eq 'queued');
+    }
+    $self->_count($how);
+    $line->over($self);
     my $future = delete $self->{future};
     $settle->($future) if $settle && !$future->is_ready;
     return;
@@ -225,18 +283,23 @@ PAGI::WorkerPool::Job - one job, as the worker that waits for it sees it
 
     # what PAGI::WorkerPool does for a call
     my $future = PAGI::WorkerPool::Job->start(
-        pool => $self, name => 'report.make', out => $request,
-        timeout => 30, queue_timeout => undef, kill_on_cancel => 0,
+        pool => $self, name => 'report.make', out => $request, priority => 0, key => undef,
+        timeout => 30, queue_timeout => undef, kill_on_cancel => 0, on_progress => undef, forgotten => 0,
     );
 
 =head1 DESCRIPTION
 
-Puts one end of a stream into the queue of the pool and waits at the other for the process that takes it. Works inside a worker of C<pagi-server> only.
+Waits in the L<PAGI::WorkerPool::Line> of this worker for its turn, then puts one end of a stream into the queue of the pool and listens at the other to
+the process that takes it. Works inside a worker of C<pagi-server> only.
 
 =head1 METHODS
 
 =head2 start
 
 Returns a L<Future> of the handler's results. See L<PAGI::WorkerPool> for the options and the ways it fails; C<out> is the frame of the job.
+
+=head2 put, unavailable, is_held, lane
+
+For the line.
 
 =cut

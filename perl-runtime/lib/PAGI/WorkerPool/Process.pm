@@ -10,13 +10,21 @@ use Socket qw(MSG_DONTWAIT MSG_NOSIGNAL MSG_PEEK);
 use Time::HiRes ();
 
 use PAGI::WorkerPool::Error;
+use PAGI::WorkerPool::Key;
 use PAGI::WorkerPool::Message qw(decode encode encode_failure);
+use PAGI::WorkerPool::State;
 
 # Seconds before init is tried again after a failure: the first wait, and the longest.
 my ($FIRST_WAIT, $LONGEST_WAIT) = (0.1, 30);
 
 # What init has returned, by name of the pool: { pid, value } or { pid, error, wait, not_before }.
 my %state;
+
+# Takes what the job that runs now reports; undef while none does.
+our $progress;
+
+# Jobs done in this process.
+my $done = 0;
 
 # The server calls this in a pool process, once per job. The descriptor is ours.
 sub run {
@@ -29,26 +37,49 @@ sub run {
     }
     binmode $stream;
     my ($type, $bytes) = _read($stream) or return;
-    my ($pool_name, $name, $forgotten, $arguments) = @{ decode($bytes) };
+    my ($pool_name, $name, $forgotten, $arguments, $key) = @{ decode($bytes) };
     # WP-9: nobody waits for it any more.
     return if !$forgotten && _is_abandoned($stream);
+    my $held = defined $key ? PAGI::WorkerPool::Key->new($pool_name, $key) : undef;
+    if ($held && !$held->take) {
+        _write($stream, K => '');
+        return;
+    }
     _write($stream, P => $$);
     my $pool = PAGI::WorkerPool->named($pool_name);
-    my $reply = perform($pool, $name, $arguments, $forgotten);
+    my $report = $forgotten ? undef : sub {
+        my ($data) = @_;
+        _write($stream, S => encode($data, $pool->max_size));
+        return _is_abandoned($stream) ? 0 : 1;
+    };
+    my $reply = perform($pool, $name, $arguments, $forgotten, $report);
+    # Before the answer: who gets it may call again at once.
+    $held->release if $held;
     _write($stream, R => $reply);
     close $stream;
+    _retire($pool->max_jobs) if $pool;
     return;
 }
 
-# The bytes of [1, @results] or [0, $exception]
+# WP-13. The server replaces a process that leaves, and this one leaves when its loop turns.
+sub _retire {
+    my ($limit) = @_;
+    kill TERM => $$ if ++$done == $limit;
+    return;
+}
+
+sub progress { my (@data) = @_; return $progress ? $progress->(\@data) : 0 }
+
+# The bytes of [1, @results] or [0, $exception]. A job without a name is over when the state is there.
 sub perform {
-    my ($pool, $name, $arguments, $forgotten) = @_;
+    my ($pool, $name, $arguments, $forgotten, $report) = @_;
     my $reply;
     local $@;
+    local $progress = $report;
     return $reply if eval {
-        my $handler = $pool && $pool->handler($name)
+        my $handler = $pool && ($name eq '' ? sub { return } : $pool->handler($name))
             or PAGI::WorkerPool::Error->throw(UnknownHandler => "this process has no handler '$name'");
-        my $state = _state($pool);
+        my $state = state_of($pool);
         # Nothing the handler sets with `local`-able punctuation outlives it.
         local ($_, $!, $?);
         my @results = $handler->($state, @$arguments);
@@ -61,7 +92,7 @@ sub perform {
 }
 
 # WP-2: once per process, when the first job needs it.
-sub _state {
+sub state_of {
     my ($pool) = @_;
     my $name = $pool->name;
     my $state = $state{$name};
@@ -73,6 +104,7 @@ sub _state {
     }
     my $value;
     if (!$init || eval { $value = $init->(); 1 }) {
+        $value = PAGI::WorkerPool::State->of($value);
         $state{$name} = { pid => $$, value => $value };
         return $value;
     }
@@ -159,8 +191,8 @@ Reads one job from a stream, calls its handler and writes the answer. C<init> of
 dies that job fails with C<InitFailed>, and so do others until it is tried again: after 0.1 seconds, then after twice as long each time, up to 30
 seconds. C<cleanup> is called when the process ends in order.
 
-Frames are a letter, a length of four bytes and a payload of that many bytes: the job from the caller; C<P>, the process id, and C<R>, the
-answer, to it.
+Frames are a letter, a length of four bytes and a payload of that many bytes. The job comes from the caller; to it go C<P>, the process id, then
+any number of C<S>, progress, and C<R>, the answer. Instead of all these C<K> says that another process is busy with the key of the job.
 
 =head1 FUNCTIONS
 
@@ -170,8 +202,21 @@ answer, to it.
 
 =head2 perform
 
-    my $bytes = PAGI::WorkerPool::Process::perform($pool, $name, \@arguments, $is_forgotten);
+    my $bytes = PAGI::WorkerPool::Process::perform($pool, $name, \@arguments, $is_forgotten, sub { my ($data) = @_; ... });
 
-Calls the handler and returns the answer for L<PAGI::WorkerPool::Message/decode>: C<[1, @results]> or C<[0, $exception]>.
+Calls the handler and returns the answer for L<PAGI::WorkerPool::Message/decode>: C<[1, @results]> or C<[0, $exception]>. The code, if any, gets what the
+handler reports.
+
+=head2 progress
+
+    my $wanted = PAGI::WorkerPool::Process::progress(@data);
+
+See L<PAGI::WorkerPool::State/progress>.
+
+=head2 state_of
+
+    my $state = PAGI::WorkerPool::Process::state_of($pool);
+
+What C<init> has returned in this process; calls it the first time. Dies with C<InitFailed>.
 
 =cut

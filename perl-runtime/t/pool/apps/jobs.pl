@@ -16,6 +16,10 @@ package Local::Closed {
 
 my $notes = $ENV{POOL_NOTES};
 my sub note ($text) { open my $file, '>>', $notes or die "$notes: $!"; syswrite $file, "$text\n" }
+my sub noted ($regex) { open my $file, '<', $notes or die "$notes: $!"; return scalar grep { $_ =~ $regex } readline $file }
+
+my $signals = 0;
+sub signal_name { return "go $$ " . ++$signals }
 
 my $pool;
 $pool = PAGI::WorkerPool->new(
@@ -28,6 +32,11 @@ $pool = PAGI::WorkerPool->new(
     handlers   => {
         'job.who'   => sub ($state, @arguments) { return ($$, ++$state->{jobs}, wantarray, @arguments) },
         'job.sleep' => sub ($state, $seconds) { note("begin $$"); select undef, undef, undef, $seconds; note("end $$"); return $$ },
+        'job.until' => sub ($state, $text) {
+            note("begin $$");
+            until (noted(qr/\A\Q$text\E$/)) { select undef, undef, undef, 0.02 }
+            note("end $$");
+        },
         'job.stuck' => sub ($state) { 1 while 1 },
         'job.die'   => sub ($state, $how) {
             die "in the job\n" if $how eq 'text';
@@ -42,7 +51,14 @@ $pool = PAGI::WorkerPool->new(
         'job.nested' => sub ($state) { my ($pid) = $pool->call('job.who')->get; return [ $$, $pid ] },
     },
 );
-my $broken = PAGI::WorkerPool->new(name => 'broken', init => sub { note('broken'); die "no database\n" }, handlers => { 'broken.job' => sub { 1 } });
+# Its init fails so many times, in whichever processes.
+my $failures = $ENV{POOL_FAILURES} // 0;
+my $broken = PAGI::WorkerPool->new(
+    name         => 'broken',
+    init         => sub { note('broken'); die "no database\n" if $failures >= noted(qr/\Abroken$/); return },
+    init_timeout => 3,
+    handlers     => { 'broken.job' => sub { 1 } },
+);
 
 # What a Future came to: [ 'done', @results ], or [ 'failed', text, class, category, code ]
 async sub outcome ($future) {
@@ -65,20 +81,25 @@ my %answer = (
         while (my $future = shift @futures) { my $outcome = await outcome($future); $count{ $outcome->[4] // $outcome->[0] }++ }
         return [ \%count, $depth ];
     },
+    # Both wait for a job that has really begun: a process that has taken one and not begun it is not ended.
     cancel   => async sub ($q) {
-        my $first  = $pool->call('job.sleep', args => [ $q->{seconds} ], kill_on_cancel => $q->{kill});
+        my ($begun, $go) = (noted(qr/\Abegin/), signal_name());
+        my $first  = $pool->call('job.until', args => [$go], kill_on_cancel => $q->{kill});
         my $second = $pool->call('job.note', args => ['never']);
-        await Future::IO->sleep(0.05) until $pool->stats->{busy};
+        # One that is to be ended is given up as soon as it has begun, perhaps before this worker knows of that.
+        await Future::IO->sleep(0.01) until noted(qr/\Abegin/) > $begun && ($q->{kill} || $pool->stats->{busy});
         $second->cancel;
         $first->cancel if $q->{first};
         my $stats = $pool->stats;
+        note($go) unless $q->{kill};
         await $first unless $q->{first};
         return $stats;
     },
     behind   => async sub ($q) {
-        my $first  = $pool->call('job.sleep', args => [30], kill_on_cancel => 1);
+        my $begun  = noted(qr/\Abegin/);
+        my $first  = $pool->call('job.until', args => ['nothing'], kill_on_cancel => 1);
         my @behind = map { $pool->call('job.who') } 1 .. 2;
-        await Future::IO->sleep(0.02) until $pool->stats->{busy};
+        await Future::IO->sleep(0.01) until noted(qr/\Abegin/) > $begun;
         $first->cancel;
         my %count;
         while (my $future = shift @behind) { my $outcome = await outcome($future); $count{ $outcome->[4] // $outcome->[0] }++ }
@@ -86,7 +107,8 @@ my %answer = (
     },
     forget   => async sub ($q) { return [ map { $pool->call_forget('job.note', args => [$_]) ? 1 : 0 } @{ $q->{notes} } ] },
     orphan   => async sub ($q) {
-        $pool->call('job.sleep', args => [1])->retain;
+        # Until the test says so: nothing behind it is begun while this process lives.
+        $pool->call('job.until', args => ['the worker has gone'])->retain;
         await Future::IO->sleep(0.05) until $pool->stats->{busy};
         $pool->call('job.note', args => ['dropped'])->retain;
         $pool->call_forget('job.note', args => ['kept']);
@@ -102,9 +124,12 @@ my %answer = (
     late     => async sub ($q) { return [ map { my $code = $_; eval { $code->(); 1 } ? 'lived' : $@ } sub { $pool->register(x => sub { }) }, sub { PAGI::WorkerPool->new(name => 'late') } ] },
     typo     => async sub ($q) { return [ map { my @wrong = @$_; eval { $pool->call('job.who', @wrong); 1 } ? 'lived' : $@ } [ arg => [] ], [ args => 1 ] ] },
     latency  => async sub ($q) {
-        my $job = $pool->call('job.sleep', args => [1]);
+        # It blocks until the worker has turned ten times.
+        my $job = $pool->call('job.until', args => ['turned']);
         my $turns = 0;
-        until ($job->is_ready) { await Future::IO->sleep(0.01); $turns++ }
+        until ($turns >= 10 && $pool->stats->{busy}) { await Future::IO->sleep(0.01); $turns++ }
+        note('turned');
+        await $job;
         return $turns;
     },
     blocking => async sub ($q) { my $n = 2; return await outcome($pool->run_blocking(sub ($m) { return ($n * $m, $$) }, 21)) },

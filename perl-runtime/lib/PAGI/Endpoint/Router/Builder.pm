@@ -6,6 +6,7 @@ use warnings;
 use Carp qw(croak);
 use Future;
 use Future::AsyncAwait;
+use PAGI::Sync ();
 use Scalar::Util qw(blessed);
 
 sub new {
@@ -95,8 +96,11 @@ sub _http_app {
         $code = $self->_around($name, $code);
     }
     my $context_class = $self->{context_class};
+    my $is_sync = PAGI::Sync::is_sync($handler);
     return async sub {
         my ($scope, $receive, $send) = @_;
+        my $answered = $is_sync ? PAGI::Sync::hand_over($scope, $handler) : undef;
+        return await $answered if $answered;
         my $ctx = $context_class->new($scope, $receive, $send);
         my $response = await $code->($ctx);
         await $ctx->respond($response) if $response;
