@@ -215,8 +215,10 @@ impl Outbound {
                 Poll::Ready(Ok(true))
             }
             Some(Segment::File(reader)) => {
-                ready!(reader.poll_read(cx, &mut self.front))?;
+                // While a helper thread reads, the memory is with it and nothing is in front.
                 self.written = 0;
+                self.front.clear();
+                ready!(reader.poll_read(cx, &mut self.front))?;
                 if reader.remaining == 0 {
                     self.later.pop_front();
                 }
@@ -271,6 +273,31 @@ fn read_block(file: &std::fs::File, offset: u64, mut block: Vec<u8>) -> io::Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Files in /proc can only be read by waiting, as on a disk that is slow.
+    #[tokio::test]
+    async fn blk_2_a_file_that_cannot_be_read_at_once_is_read_by_a_helper_thread() {
+        let text = std::fs::read("/proc/version").unwrap();
+        let mut out = Outbound::default();
+        out.append(|bytes| bytes.extend_from_slice(b"head "));
+        let file = std::fs::File::open("/proc/version").unwrap();
+        out.push_file(FileRange { file, offset: 0, length: text.len() as u64 });
+        out.append(|bytes| bytes.extend_from_slice(b"tail"));
+        let mut written = Vec::new();
+        let mut waited = 0;
+        std::future::poll_fn(|cx| {
+            let poll = out.poll_write(&mut written, cx, |_| {});
+            if poll.is_pending() {
+                waited += 1;
+                assert_eq!(out.buffered(), 4, "what the helper reads is not in memory yet");
+            }
+            poll
+        })
+        .await
+        .unwrap();
+        assert!(waited > 0, "it was read in place");
+        assert_eq!(written, [b"head ".as_slice(), &text, b"tail"].concat());
+    }
 
     #[test]
     fn flow_2_counts_what_is_in_memory() {
