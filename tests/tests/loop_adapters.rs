@@ -36,7 +36,7 @@ fn complains_of_nothing(server: &Server) {
 #[test]
 fn ioa_1_ioa_4_the_tests_of_io_async_pass_in_a_worker() {
     // At their leisurely pace, which leaves room for a busy machine; so all at the same time, each in a process.
-    let tests = ["io", "timer", "idle", "process", "control"];
+    let tests = ["io", "timer", "idle", "process", "control", "metrics"];
     std::thread::scope(|scope| {
         for (number, test) in tests.into_iter().enumerate() {
             scope.spawn(move || {
