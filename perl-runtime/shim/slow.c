@@ -1,8 +1,9 @@
 /* Where Perl code spends the time in which it holds the loop: the file and line to name when a call took too long.
  *
  * Two things are noted while a call runs. Operations that may block, and calls of XSUBs (database drivers, say), are
- * timed; the longest is remembered. And a timer of this thread's processor time looks now and then which line is being
- * run: it cannot interrupt a system call that waits, because a thread that waits uses no processor time. */
+ * timed; the statement that took longest in all is remembered. And a timer of this thread's processor time looks now and
+ * then which line is being run: it cannot interrupt a system call that waits, because a thread that waits uses no
+ * processor time. */
 #define PERL_NO_GET_CONTEXT
 #include "EXTERN.h"
 #include "perl.h"
@@ -35,7 +36,7 @@ static pid_t owner;
 static volatile uint64_t threshold; /* nanoseconds; 0: nobody wants to know */
 static volatile uint64_t began;     /* when the call began that runs now; 0: none does */
 static uint64_t turns;              /* nested turns so far */
-static struct place blocked;        /* the longest operation of this call */
+static struct place blocked;        /* the statement of this call that has waited longest */
 static struct place sampled;        /* the line that was run last when somebody looked */
 
 /* Good for about 4 ms, and nearly free. */
@@ -57,6 +58,33 @@ static void note(struct place *place, const COP *cop, uint64_t took)
     place->took = took;
 }
 
+/* Statements of the call that runs now, with what their operations have taken: many short waits are a long one. */
+static struct piece {
+    const COP *cop;
+    uint64_t call;
+    uint64_t took;
+} pieces[8];
+static uint64_t calls;
+
+/* What this statement has taken so far, this included. A new one takes the place of the one that took least. */
+static uint64_t add_up(const COP *cop, uint64_t took)
+{
+    struct piece *least = pieces;
+    size_t i;
+    for (i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        struct piece *piece = &pieces[i];
+        if (piece->call != calls)
+            piece->took = 0;
+        else if (piece->cop == cop)
+            return piece->took += took;
+        if (piece->took < least->took)
+            least = piece;
+    }
+    least->cop = cop;
+    least->call = calls;
+    return least->took = took;
+}
+
 static OP *timed(pTHX_ Perl_ppaddr_t operation)
 {
     const COP *cop = PL_curcop;
@@ -68,8 +96,11 @@ static OP *timed(pTHX_ Perl_ppaddr_t operation)
     next = operation(aTHX);
     took = now() - start;
     /* What a nested turn waits for is not waited for here. */
-    if (turn == turns && took * 2 >= threshold && took > blocked.took)
-        note(&blocked, cop, took);
+    if (turn == turns && took) {
+        took = add_up(cop, took);
+        if (took * 2 >= threshold && took > blocked.took)
+            note(&blocked, cop, took);
+    }
     return next;
 }
 
@@ -166,6 +197,7 @@ void pagi_slow_begin(void)
 {
     blocked.took = 0;
     sampled.took = 0;
+    calls++;
     began = now();
 }
 

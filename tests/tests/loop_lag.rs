@@ -33,6 +33,10 @@ fn blk_1_what_blocks_in_a_handler_is_logged_with_file_and_line() {
             Time::HiRes::sleep(0.4); # xsub
             $text = 'xsub';
         }
+        elsif ($path eq '/many') {
+            for my $round (1 .. 40) { select undef, undef, undef, 0.01 } # many
+            $text = 'many';
+        }
         elsif ($path eq '/system') {
             system 'sleep 0.4'; # system
             $text = 'system';
@@ -45,7 +49,7 @@ fn blk_1_what_blocks_in_a_handler_is_logged_with_file_and_line() {
     );
     for workers in [0, 2] {
         let server = Setup::perl(&text).workers(workers).start();
-        for place in ["select", "xsub", "system", "resumed"] {
+        for place in ["select", "xsub", "many", "system", "resumed"] {
             assert_eq!(get(&server, &format!("/{place}")), "done");
             let wanted = format!("app.pl line {}", app::line_of(&text, &format!("# {place}")));
             await_that(&wanted, || warnings(&server).iter().any(|line| line.contains(&wanted)));

@@ -1,6 +1,7 @@
 use v5.36;
 use lib 't/lib';
 use Test2::V0;
+use File::Temp ();
 use PAGITest::Pool;
 use Time::HiRes qw(sleep);
 
@@ -25,6 +26,28 @@ subtest 'BLK-5: the ways out of a handler that blocks' => sub {
     $alone->note('open pooled');
     is $alone->end($pooled), 'through', 'and the request itself';
     unlike $alone->server->log, qr/Slow handler/, 'nobody held the loop';
+};
+
+subtest 'what holds the loop is in the metrics' => sub {
+    my $directory = File::Temp->newdir;
+    my $pool = pool('--workers', 1, '--pool', 1, '--admin-listen', "$directory/admin");
+    my $lag = sub {
+        my ($seconds) = `curl -sS -m 10 --unix-socket $directory/admin http://admin/metrics` =~ /^pagi_worker_loop_lag_max_seconds\{worker="1"[^}]*\} (\S+)$/m;
+        return $seconds // -1;
+    };
+    my $pooled = $pool->begin('pooled');
+    $pool->eventually('a job blocks', sub { $pool->has_noted('begin pooled') });
+    sleep 1.5;
+    $pool->note('open pooled');
+    is $pool->end($pooled), 'through', 'in the pool';
+    my $before = $lag->();
+    ok 0 <= $before && $before < 1.5, "which is no lag ($before s)";
+    my $blocked = $pool->begin('inline');
+    $pool->eventually('a handler blocks', sub { $pool->has_noted('begin inline') });
+    sleep 1.5;
+    $pool->note('open inline');
+    is $pool->end($blocked), 'through', 'in the loop';
+    $pool->eventually('which is', sub { $lag->() >= 1.5 });
 };
 
 subtest 'IOA-6: owning the loop and being embedded' => sub {
