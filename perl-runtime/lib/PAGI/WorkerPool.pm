@@ -13,18 +13,22 @@ use PAGI::WorkerPool::Job;
 use PAGI::WorkerPool::Message qw(decode encode);
 use PAGI::WorkerPool::Process;
 use PAGI::WorkerPool::Statistics;
+use Hash::Util::FieldHash qw(fieldhash);
 use Scalar::Util qw(looks_like_number);
 
 my %DEFAULT = (
     name => 'default', handlers => {}, apps => {}, init => undef, init_timeout => 10, cleanup => undef,
     timeout => 30, queue_timeout => undef, kill_grace => 2, max_size => 16 * 1024 * 1024, max_jobs => 1000,
-    max_forks => 4, fork_timeout => 30, fork_queue_limit => 100,
+    debug => undef, max_forks => 4, fork_timeout => 30, fork_queue_limit => 100,
 );
 my @NUMBERS = qw(init_timeout timeout queue_timeout kill_grace max_size max_jobs max_forks fork_timeout fork_queue_limit);
 my %FORGET = map { $_ => 1 } qw(args timeout queue_timeout);
-my %CALL = (%FORGET, map { $_ => 1 } qw(kill_on_cancel key priority on_progress));
+my %CALL = (%FORGET, map { $_ => 1 } qw(kill_on_cancel key priority on_progress wait_for_space));
 
 my %pools;
+
+# By the Future of a call: it must fail with what the handler died with and nothing else.
+fieldhash my %trace;
 
 sub new {
     my ($class, %options) = @_;
@@ -88,6 +92,11 @@ sub max_size   { return $_[0]{max_size} }
 sub kill_grace { return $_[0]{kill_grace} }
 sub max_jobs   { return $_[0]{max_jobs} }
 
+sub debug { my ($self) = @_; return $self->{debug} // ($ENV{PAGI_ENV} // '') eq 'development' }
+
+sub note_trace   { my (undef, $future, $trace) = @_; $trace{$future} = $trace if defined $trace; return }
+sub remote_trace { my (undef, $future) = @_; return $trace{$future} }
+
 sub init_timeout { return $_[0]{init_timeout} }
 
 # What is counted belongs to this process, not to the one it was forked from.
@@ -112,6 +121,7 @@ sub call {
     my ($self, $name, %options) = @_;
     _check_options(\%CALL, \%options);
     croak 'priority must be a number' if defined $options{priority} && !looks_like_number($options{priority});
+    croak 'wait_for_space must be a number of seconds' if defined $options{wait_for_space} && !looks_like_number($options{wait_for_space});
     croak 'key must be a string' if ref $options{key};
     croak 'on_progress must be a coderef' if defined $options{on_progress} && ref $options{on_progress} ne 'CODE';
     return $self->_call(0, $name, %options);
@@ -173,7 +183,11 @@ sub _in_place {
     my ($ok, @results) = @{ decode($reply) };
     $self->count($name, $ok ? 'done' : 'failed');
     return Future->done(@results) if $ok;
-    return ref $results[0] && eval { $results[0]->isa('PAGI::WorkerPool::Error') } ? $results[0]->future : Future->fail($results[0]);
+    my ($exception, $trace) = @results;
+    return $exception->future if ref $exception && eval { $exception->isa('PAGI::WorkerPool::Error') };
+    my $future = Future->fail($exception);
+    $self->note_trace($future, $trace);
+    return $future;
 }
 
 sub _reject {
@@ -335,6 +349,10 @@ Bytes of encoded arguments, and of encoded results, default 16 MiB. More fail wi
 Jobs after which a pool process is replaced by a new one, default 1000; 0 for never. The options C<--max-worker-rss> and C<--max-worker-age> of the server hold for pool
 processes too.
 
+=item debug
+
+Whether exceptions of handlers are kept with their stack, for C<remote_trace>. Default: if C<PAGI_ENV> is C<development>.
+
 =item max_forks, fork_timeout, fork_queue_limit
 
 For C<run_blocking>: processes at the same time per worker (default 4; 0 forbids it), seconds each may run (default 30), calls that may wait for a turn
@@ -387,7 +405,7 @@ their contents are plain data, otherwise their class and text.
 Cancelling the Future takes a job that waits out of the queue. One that runs is left to its end and its result is dropped, unless C<kill_on_cancel> is true:
 then its process is ended as after a timeout. The same holds when the worker ends, whose jobs that run are always left to their end.
 
-Three more options:
+Four more options:
 
 =over 4
 
@@ -400,6 +418,10 @@ for. For what belongs to one user, say. A process is not kept waiting for a key.
 
 A number, default 0. Of the jobs of a worker that wait, those with a higher one come first. As many as there are processes are beyond that: they are in
 the server's queue already, as are whole requests and the jobs of other workers. A key keeps its order whatever the priorities.
+
+=item wait_for_space
+
+Seconds to wait for room in a full queue, instead of failing with C<Backpressure> at once. What waits so is in no order.
 
 =item on_progress
 
@@ -423,6 +445,14 @@ at once for those below some 100 KiB. A server that stops does what waits first,
     my $wanted = PAGI::WorkerPool->progress(@data);
 
 In a handler: L<PAGI::WorkerPool::State/progress>.
+
+=head2 remote_trace
+
+    my $future = $pool->call('report.make');
+    my $report = eval { await $future } // warn $@, $pool->remote_trace($future) // '';
+
+With C<debug>: where in the pool process the exception came from, a line for each call down to the handler, without arguments. Otherwise, and for a call that has not
+failed by an exception of its handler, undef.
 
 =head2 run_app
 
@@ -448,7 +478,7 @@ an exception), C<rejected>, C<timed_out>, C<crashed>, C<cancelled>; C<queue_time
 C<max_queue_time> and C<max_run_time>, the longest; C<utilisation>, the part of the processes' time that this worker's jobs have taken, 0 to 1. The same
 counts and times by handler are in C<handlers>, a hashref by name. And C<forks>, a hashref about C<run_blocking>: C<workers>, C<busy>, C<queue_depth>, C<queue_limit>.
 
-=head2 handler, name, init, init_timeout, cleanup, max_size, max_jobs, kill_grace, count, statistics, all, check
+=head2 handler, name, init, init_timeout, cleanup, max_size, max_jobs, kill_grace, debug, note_trace, count, statistics, all, check
 
 For the classes of the pool.
 

@@ -50,12 +50,12 @@ is decode(encode([ 'x' x 9_900 ], $LIMIT)), [ 'x' x 9_900 ], 'CH-15: up to the l
 my $large = dies { encode([ 'x' x 10_000 ], $LIMIT) };
 is [ $large->code, $large->limit ], [ 'MessageTooLarge', $LIMIT ], 'CH-15: beyond it';
 
-is decode(encode_failure("text\n", $LIMIT)), [ 0, "text\n" ], 'WP-11: text';
+is decode(encode_failure("text\n", $LIMIT)), [ 0, "text\n", undef ], 'WP-11: text';
 isa_ok decode(encode_failure(Local::Plain->new('a'), $LIMIT))->[1], 'Local::Plain';
 like decode(encode_failure(Local::Plain->new(sub { }), $LIMIT))->[1], qr/\ALocal::Plain: Local::Plain=ARRAY/, 'WP-11: an object with code in it';
 like decode(encode_failure('x' x 100_000, $LIMIT))->[1], qr/\A(?:x{1024}){64}\.\.\. \(cut\)\n\z/, 'WP-11: far too much text';
 
-like dies { PAGI::WorkerPool->new(size => 1) }, qr/Unknown options of the worker pool: size\. Valid: apps, cleanup, /, 'options';
+like dies { PAGI::WorkerPool->new(size => 1) }, qr/Unknown options of the worker pool: size\. Valid: apps, cleanup, debug, /, 'options';
 like dies { PAGI::WorkerPool->new(timeout => 'soon') }, qr/timeout must be a number of at least 0/, 'numbers';
 like dies { PAGI::WorkerPool->new(init => 1) }, qr/init must be a coderef/, 'init';
 like dies { PAGI::WorkerPool->new(handlers => { 'a b' => sub { } }) }, qr/The name of a handler is like 'domain.action', not 'a b'/, 'names';

@@ -95,12 +95,36 @@ subtest 'WP-19: numbers' => sub {
     my $stats = $pool->ask('stats');
     my $text = $stats->{handlers}{'note.text'};
     is [ $text->@{qw(calls done failed rejected busy)} ], [ 4, 4, 0, 1, 0 ], 'by handler';
-    ok 0.2 <= $text->{run_time} && $text->{max_run_time} >= 0.1 && $text->{max_run_time} <= $text->{run_time}, 'times of running';
+    ok 0.19 <= $text->{run_time} && 0.095 <= $text->{max_run_time} && $text->{max_run_time} <= $text->{run_time}, 'times of running';
     ok 0 < $text->{queue_time} && $text->{max_queue_time} <= $text->{queue_time}, 'times of waiting';
     is [ $stats->{handlers}{'job.die'}{failed}, $stats->{handlers}{'job.kill'}{crashed}, $stats->{handlers}{'gate.wait'}{timed_out} ], [ 1, 1, 1 ], 'errors';
     is [ $stats->@{qw(calls done failed rejected crashed timed_out busy)} ], [ 7, 4, 1, 2, 1, 1, 0 ], 'and all together; what nobody registered has no name';
     ok 0 < $stats->{utilisation} && $stats->{utilisation} <= 1, 'utilisation';
     is [ sort keys $stats->{handlers}->%* ], [ 'gate.wait', 'job.die', 'job.kill', 'note.text' ], 'nothing else';
+};
+
+subtest 'WP-7: waiting for space' => sub {
+    my $pool = pool('--workers', 2, '--pool', 1, '--pool-queue-limit', 2);
+    my @outcomes = $pool->ask('many', job => [ 'note.text', [ 's', 0.02 ] ], count => 20, options => { wait_for_space => 60 })->@*;
+    is [ map { $_->[0] } @outcomes ], [ ('done') x 20 ], 'all are done in time';
+    my $running = $pool->begin('call', name => 'gate.wait', args => ['space']);
+    $pool->eventually('one runs', sub { $pool->has_noted('begin space') });
+    my @waiting = map { $pool->begin('call', name => 'note.text', args => ['w'], options => { wait_for_space => 50 }) } 1 .. 2;
+    $pool->eventually('two wait', sub { $pool->ask('stats')->{queue_depth} == 2 });
+    is $pool->ask('call', name => 'note.text', args => ['late'], options => { wait_for_space => 0.3, priority => 1 }), [ 'failed', 'Backpressure' ], 'not longer than that' for 1 .. 2;
+    is $pool->ask('call', name => 'note.text', args => ['late'], options => { wait_for_space => 50, queue_timeout => 0.3 }), [ 'failed', 'Timeout' ], 'nor than its queue_timeout';
+    $pool->note('open space');
+    is [ map { $pool->end($_)->[0] } $running, @waiting ], [ ('done') x 3 ], 'the others are done';
+    is $pool->ask('stats')->{queue_depth}, 0, 'and nothing is left in the count';
+};
+
+subtest 'WP-11: the stack of an exception' => sub {
+    my $pool = pool('--workers', 1, '--pool', 1, '--env', 'development', '--no-default-middleware');
+    my ($error, $trace) = $pool->ask('trace')->@*;
+    is $error, "deep down\n", 'the text is as it was';
+    like $trace, qr/\Athrown at \S+work\.pl line \d+\nmain::inner called at \S+work\.pl line \d+\nmain::outer called at \S+ line \d+\z/, 'where it came from';
+    unlike $trace, qr/password/, 'without arguments';
+    is pool('--workers', 1, '--pool', 1, '--env', 'production')->ask('trace'), [ "deep down\n", undef ], 'only when debugging is on';
 };
 
 subtest 'AT-10: a burst' => sub {
@@ -131,6 +155,14 @@ subtest 'WP-13: processes that have done enough are replaced' => sub {
     $jobs{ $_->[1] }++ for @outcomes;
     # Two could have done all of it. Some take a few more jobs before they leave.
     ok 5 <= keys %jobs, 'by many processes';
+
+    my $aging = pool('--workers', 1, '--pool', 1, '--max-worker-age', 1);
+    my ($old) = $aging->processes('pool');
+    $aging->eventually('by age', sub { my @now = $aging->processes('pool'); @now && !grep { $_ == $old } @now });
+    my $growing = pool('--workers', 1, '--pool', 1, '--max-worker-rss', 150 << 20);
+    ($old) = $growing->processes('pool');
+    $growing->ask('call', name => 'note.grow', args => [ 200 << 20 ]);
+    $growing->eventually('by memory', sub { my @now = $growing->processes('pool'); @now && !grep { $_ == $old } @now });
 };
 
 subtest 'WP-15: a server that stops does what waits' => sub {

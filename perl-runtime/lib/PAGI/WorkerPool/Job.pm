@@ -13,19 +13,20 @@ use PAGI::WorkerPool::Error;
 use PAGI::WorkerPool::Line;
 use PAGI::WorkerPool::Message qw(decode);
 
-# A job is held (in the line of this worker), queued (no process has taken it), running, or over. One that is overdue is
-# over, and its process is being ended.
+# Seconds between looks whether there is room for a job that waits outside.
+my $AGAIN = 0.02;
+
+# A job is outside (there is no room for it), held (in the line of this worker), queued (no process has taken it),
+# running, or over. One that is overdue is over, and its process is being ended.
 sub start {
     my ($class, %args) = @_;
     my $self = bless { %args, state => 'held', timers => {}, watches => {}, since => PAGI::Native::now() }, $class;
     my $future = $self->{future} = PAGI::Native::Future->new;
     my $entered = eval { PAGI::WorkerPool::Line->of_this_worker->enter($self) };
     return $self->_refused(Unavailable => _line($@)) unless defined $entered;
-    if (!$entered) {
-        my ($depth, $limit) = (PAGI::Native::jobs_wait(0), PAGI::Native::pool_limit());
-        return $self->_refused(Backpressure => "$depth jobs and requests wait already (limit $limit)", depth => $depth, limit => $limit);
-    }
+    return $self->_refused(_no_room()) unless $entered || $args{wait_for_space};
     $self->_count('calls');
+    $self->_wait_for_space(PAGI::Native::now() + $args{wait_for_space}) unless $entered;
     return $future if $future->is_ready;
     $future->on_cancel(sub { $self->_cancelled });
     $self->_wait_at_most($args{queue_timeout});
@@ -37,6 +38,28 @@ sub _refused {
     $self->{state} = 'over';
     $self->_count('rejected');
     return PAGI::WorkerPool::Error->new(@what)->future;
+}
+
+sub _no_room {
+    my ($depth, $limit) = (PAGI::Native::jobs_wait(0), PAGI::Native::pool_limit());
+    return (Backpressure => "$depth jobs and requests wait already (limit $limit)", depth => $depth, limit => $limit);
+}
+
+# WP-7. Nobody says when there is room again: other workers take and leave it, too.
+sub _wait_for_space {
+    my ($self, $until) = @_;
+    $self->{state} = 'outside';
+    $self->_timer(space => $AGAIN, sub {
+        $self->{state} = 'held';
+        my $entered = eval { PAGI::WorkerPool::Line->of_this_worker->enter($self) };
+        return $self->unavailable($@) unless defined $entered;
+        return if $entered;
+        return $self->_wait_for_space($until) if PAGI::Native::now() < $until;
+        $self->{state} = 'outside';
+        my $error = PAGI::WorkerPool::Error->new(_no_room());
+        $self->_over('rejected', sub { $_[0]->fail($error, worker_pool => 'Backpressure') });
+    });
+    return;
 }
 
 sub _count { my ($self, @what) = @_; return $self->{pool}->count($self->{name}, @what) }
@@ -71,7 +94,7 @@ sub _wait_at_most {
         # A process may have taken it while this worker was busy.
         $self->_look;
         $self->_fail(Timeout => "no pool process took '$self->{name}' within $self->{queue_timeout} seconds")
-            if $self->{state} eq 'held' || $self->{state} eq 'queued';
+            if $self->{state} eq 'outside' || $self->{state} eq 'held' || $self->{state} eq 'queued';
     });
     return;
 }
@@ -182,6 +205,8 @@ sub _progressed {
 
 sub _answered {
     my ($self, $payload) = @_;
+    (my $took, $payload) = unpack 'd> a*', $payload;
+    $self->{took} = $took;
     my $answer = eval { decode($payload) };
     return $self->_fail(WorkerDied => "the answer to '$self->{name}' is unreadable") unless ref $answer eq 'ARRAY';
     my ($ok, @results) = @$answer;
@@ -193,10 +218,10 @@ sub _answered {
         $self->_over('failed', sub { $_[0]->fail($error, worker_pool => $error->code) });
     }
     else {
-        my $exception = $results[0];
+        my ($exception, $trace) = @results;
         # A Future cannot fail with nothing.
         $exception = "Died\n" if !ref $exception && (!defined $exception || $exception eq '');
-        $self->_over('failed', sub { $_[0]->fail($exception) });
+        $self->_over('failed', sub { $self->{pool}->note_trace($_[0], $trace); $_[0]->fail($exception) });
     }
     return;
 }
@@ -231,7 +256,7 @@ sub _overdue {
 sub _cancelled {
     my ($self) = @_;
     return if $self->{state} eq 'over';
-    return $self->_overdue if $self->{kill_on_cancel} && $self->{state} ne 'held';
+    return $self->_overdue if $self->{kill_on_cancel} && $self->{stream};
     return $self->_over('cancelled');
 }
 
@@ -255,9 +280,9 @@ sub _over {
     my $line = PAGI::WorkerPool::Line->of_this_worker;
     if ($was eq 'running') {
         $self->_count(busy => -1);
-        $self->{pool}->statistics->ran($self->{name}, PAGI::Native::now() - $self->{began}) if $self->{began};
+        $self->{pool}->statistics->ran($self->{name}, $self->{took} // PAGI::Native::now() - $self->{began}) if $self->{began};
     }
-    else {
+    elsif ($was ne 'outside') {
         $line->left($self, $was eq 'queued');
     }
     $self->_count($how);
@@ -284,7 +309,7 @@ PAGI::WorkerPool::Job - one job, as the worker that waits for it sees it
     # what PAGI::WorkerPool does for a call
     my $future = PAGI::WorkerPool::Job->start(
         pool => $self, name => 'report.make', out => $request, priority => 0, key => undef,
-        timeout => 30, queue_timeout => undef, kill_on_cancel => 0, on_progress => undef, forgotten => 0,
+        timeout => 30, queue_timeout => undef, kill_on_cancel => 0, on_progress => undef, forgotten => 0, wait_for_space => undef,
     );
 
 =head1 DESCRIPTION

@@ -46,7 +46,7 @@ async sub _problem {
 
 async sub _problem_of {
     my ($pool) = @_;
-    my ($wait, $until) = ($FIRST_WAIT, PAGI::Native::now() + $pool->init_timeout);
+    my ($wait, $until, $known) = ($FIRST_WAIT, PAGI::Native::now() + $pool->init_timeout);
     while (1) {
         my $left = $until - PAGI::Native::now();
         my $checked = $pool->check($left > 0.1 ? $left : 0.1);
@@ -54,9 +54,10 @@ async sub _problem_of {
         my ($error, undef, $code) = $checked->failure;
         return undef unless defined $error;
         # Processes that are busy work: with jobs of other workers, whose start came before this one's.
-        return undef if $code ne 'InitFailed' && $code ne 'WorkerDied';
+        return $known if $code ne 'InitFailed' && $code ne 'WorkerDied';
+        $known = $error->message;
         $left = $until - PAGI::Native::now();
-        return $error->message if $left <= 0;
+        return $known if $left <= 0;
         my $nap = $wait < $left ? $wait : $left;
         await _sleep($nap);
         $wait = $wait * 2 < $LONGEST_WAIT ? $wait * 2 : $LONGEST_WAIT;

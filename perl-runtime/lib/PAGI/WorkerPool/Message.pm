@@ -24,13 +24,13 @@ sub decode { my ($bytes) = @_; return Storable::thaw($bytes) }
 
 # WP-11: an exception object whose contents are data arrives as what it was; any other as its text.
 sub encode_failure {
-    my ($error, $limit) = @_;
-    my $bytes = eval { _check($error, '', {}, 1); _freeze([ 0, $error ], $limit) };
+    my ($error, $limit, $trace) = @_;
+    my $bytes = eval { _check($error, '', {}, 1); _freeze([ 0, $error, $trace ], $limit) };
     return $bytes if defined $bytes;
     my $text = blessed $error ? ref($error) . ": $error" : "$error";
     $text .= "\n" if ref $error && $text !~ /\n\z/;
     $text = substr($text, 0, 65_536) . "... (cut)\n" if length $text > 65_536;
-    return Storable::freeze([ 0, $text ]);
+    return Storable::freeze([ 0, $text, $trace ]);
 }
 
 sub _freeze {
@@ -127,8 +127,8 @@ An independent copy. Only for bytes from processes of the same server: L<Storabl
 
 =head2 encode_failure
 
-    my $bytes = encode_failure($exception, $limit);
+    my $bytes = encode_failure($exception, $limit, $trace);
 
-C<[0, $exception]>. An exception object of any class travels if its contents are plain data. Another becomes its text, after its class.
+C<[0, $exception, $trace]>. An exception object of any class travels if its contents are plain data. Another becomes its text, after its class.
 
 =cut

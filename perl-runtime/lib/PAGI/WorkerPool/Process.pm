@@ -52,10 +52,12 @@ sub run {
         _write($stream, S => encode($data, $pool->max_size));
         return _is_abandoned($stream) ? 0 : 1;
     };
+    my $began = Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC());
     my $reply = perform($pool, $name, $arguments, $forgotten, $report);
+    my $took = Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC()) - $began;
     # Before the answer: who gets it may call again at once.
     $held->release if $held;
-    _write($stream, R => $reply);
+    _write($stream, R => pack('d>', $took) . $reply);
     close $stream;
     _retire($pool->max_jobs) if $pool;
     return;
@@ -73,9 +75,10 @@ sub progress { my (@data) = @_; return $progress ? $progress->(\@data) : 0 }
 # The bytes of [1, @results] or [0, $exception]. A job without a name is over when the state is there.
 sub perform {
     my ($pool, $name, $arguments, $forgotten, $report) = @_;
-    my $reply;
+    my ($reply, $trace);
     local $@;
     local $progress = $report;
+    local $SIG{__DIE__} = sub { $trace = _trace() } if $pool && $pool->debug;
     return $reply if eval {
         my $handler = $pool && ($name eq '' ? sub { return } : $pool->handler($name))
             or PAGI::WorkerPool::Error->throw(UnknownHandler => "this process has no handler '$name'");
@@ -88,7 +91,17 @@ sub perform {
     };
     my $error = $@;
     print STDERR "The job '$name' that nobody waits for failed: $error" . ("$error" =~ /\n\z/ ? '' : "\n") if $forgotten;
-    return encode_failure($error, $pool ? $pool->max_size : 65_536);
+    return encode_failure($error, $pool ? $pool->max_size : 65_536, $trace);
+}
+
+# WP-11: where the exception was thrown and on whose behalf, down to the handler. Without arguments, which may be secrets.
+sub _trace {
+    my @lines;
+    for (my $depth = 1; my ($package, $file, $line, $name) = caller $depth; $depth++) {
+        last if $package eq __PACKAGE__;
+        push @lines, @lines ? "$name called at $file line $line" : "thrown at $file line $line";
+    }
+    return join "\n", @lines;
 }
 
 # WP-2: once per process, when the first job needs it.
@@ -192,7 +205,7 @@ dies that job fails with C<InitFailed>, and so do others until it is tried again
 seconds. C<cleanup> is called when the process ends in order.
 
 Frames are a letter, a length of four bytes and a payload of that many bytes. The job comes from the caller; to it go C<P>, the process id, then
-any number of C<S>, progress, and C<R>, the answer. Instead of all these C<K> says that another process is busy with the key of the job.
+any number of C<S>, progress, and C<R>, the seconds it took (a double of eight bytes) and the answer. Instead of all these C<K> says that another process is busy with the key of the job.
 
 =head1 FUNCTIONS
 

@@ -56,7 +56,7 @@ my $failures = $ENV{POOL_FAILURES} // 0;
 my $broken = PAGI::WorkerPool->new(
     name         => 'broken',
     init         => sub { note('broken'); die "no database\n" if $failures >= noted(qr/\Abroken$/); return },
-    init_timeout => 3,
+    init_timeout => 8,
     handlers     => { 'broken.job' => sub { 1 } },
 );
 

@@ -37,10 +37,14 @@ my $pool = PAGI::WorkerPool->new(
         'step.large' => sub ($state) { $state->progress('x' x 200_000) },
         'step.forgotten' => sub ($state) { note('progress ' . $state->progress(1)) },
         'news.publish' => sub ($state, $text) { return $shared->publish(news => $text)->get },
+        'note.grow' => sub ($state, $bytes) { $state->{grown} = 'x' x $bytes; return },
         'job.die'  => sub ($state) { die "on purpose\n" },
+        'job.deep' => sub ($state, $secret) { eval { die "caught\n" }; return outer($secret) },
         'job.kill' => sub ($state) { kill KILL => $$; sleep 5 },
     },
 );
+sub outer ($secret) { return inner($secret) }
+sub inner ($secret) { die "deep down\n" }
 # A state that is an object is nobody's business but the application's.
 package Local::State { sub new ($class) { return bless [], $class } }
 PAGI::WorkerPool->new(name => 'other', init => sub { Local::State->new }, handlers => { 'state.class' => sub ($state) { return ref $state } });
@@ -100,6 +104,11 @@ my %answer = (
         my @result = await call('step.count', [3], on_progress => sub (@data) { push @seen, \@data });
         await call('step.class', [], on_progress => sub (@data) { push @seen, \@data });
         return [ \@seen, @result ];
+    },
+    trace => async sub ($q) {
+        my $failed = $pool->call('job.deep', args => ['password']);
+        my $outcome = await outcome($failed);
+        return [ $outcome->[1], $pool->remote_trace($failed) ];
     },
     unwanted => async sub ($q) {
         my $reported = Future->new;
