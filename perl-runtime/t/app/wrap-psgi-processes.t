@@ -61,6 +61,12 @@ if (defined(my $binary = server_binary())) {
     my $log = $server->log;
     is scalar(() = $log =~ /cleanup \/harakiri in \d+/g), 5, 'the cleanup handlers ran' or diag $log;
     unlike $log, qr/ERROR/, 'and nothing was wrong';
+
+    my $strict = PAGITest::ServerProcess->new(binary => $binary, args => ['-E', 'development', '--pool', 1, '--port', 0, "$file"], env => { PERL5LIB => "$FindBin::Bin/../../lib" });
+    is(PAGITest::ServerClient->new(port => $strict->port)->get('/')->status, 200, 'in development');
+    $strict->stop;
+    like $strict->log, qr/Lint is on/, 'with Lint';
+    unlike $strict->log, qr/Lint Error/, 'which knows that the pool has answered';
 }
 
 done_testing;

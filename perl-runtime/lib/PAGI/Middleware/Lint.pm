@@ -11,6 +11,13 @@ my $NO_START = 'HTTP app completed without sending http.response.start'
 my $NO_END = 'HTTP app completed without sending final http.response.body (more=0)'
     . ' (did you forget to await a $send call, or the last event?)';
 
+# By a process of the pool, which the request was handed to as a whole.
+sub _is_answered_elsewhere {
+    my ($scope) = @_;
+    my $connection = $scope->{'pagi.connection'};
+    return $connection && $connection->can('response_started') && $connection->response_started;
+}
+
 sub _init {
     my ($self, $config) = @_;
     $self->{strict}     = $config->{strict} ? 1 : 0;
@@ -50,7 +57,7 @@ async sub _linted {
         $error .= "\n" unless $error =~ /\n\z/;
         die "$error(Lint note: app exited without sending $missing)\n";
     }
-    return if $type ne 'http';
+    return if $type ne 'http' || (!$seen{started} && _is_answered_elsewhere($scope));
     if    (!$seen{started})  { $self->_violation($NO_START) }
     elsif (!$seen{finished}) { $self->_violation($NO_END) }
     return;
@@ -166,7 +173,8 @@ PAGI::Middleware::Lint - check that an application keeps to the protocol
 
 Acts on all scope types. Checks the scope on entry, every event before it is handed on, and after the
 application has returned, whether an HTTP response was started and finished. It sees what passes the place
-where it is enabled: innermost it judges the application, outermost the middleware as well.
+where it is enabled: innermost it judges the application, outermost the middleware as well. A request that is handed to the server's pool
+is judged there.
 
 If the application fails with a text, a line
 C<(Lint note: app exited without sending http.response.start)> (or C<final http.response.body>) is added when it
