@@ -70,6 +70,20 @@ subtest 'request body' => sub {
     is [$sent, $called], [[], undef], 'not called when the client goes';
 };
 
+subtest 'an empty body' => sub {
+    my %does = (
+        closes   => sub ($in) { close $in },
+        layers   => sub ($in) { binmode $in, ':encoding(UTF-16)' },
+        marks    => sub ($in) { binmode $in, ':utf8' },
+        reads    => sub ($in) { readline $in; seek $in, 0, 2 },
+    );
+    for my $what (sort keys %does) {
+        run_psgi(sub ($env) { $does{$what}->($env->{'psgi.input'}); [200, [], []] });
+        my $input = env_of(http_scope('/'))->{'psgi.input'};
+        is [tell $input, [PerlIO::get_layers($input)], $input->read(my $bytes, 10), eof $input], [0, ['scalar'], 0, 1], "a request that $what it changes nothing for the next";
+    }
+};
+
 subtest 'array responses' => sub {
     my ($sent) = run_psgi(sub { [201, ['Content-Type' => 'a/b', 'Set-Cookie' => 'a', 'set-cookie' => 'b'], ['one', 'two', "\xff"]] });
     is $sent, [

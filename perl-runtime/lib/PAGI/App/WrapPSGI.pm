@@ -72,9 +72,12 @@ sub _in_memory {
     return $handle;
 }
 
-# Requests without a body share a handle, until one of them closes it.
+# Requests without a body share a handle, until one of them closes it or gives it a layer.
 my $empty;
-sub _empty { return $empty && tell($empty) == 0 ? $empty : ($empty = _in_memory(\'')) }
+sub _empty {
+    return $empty if $empty && defined fileno $empty && tell($empty) == 0 && 1 == (() = PerlIO::get_layers($empty));
+    return $empty = _in_memory(\'');
+}
 
 # A pool process that is asked to stop finishes what it has begun and is replaced.
 sub _replace_process { kill TERM => $$; return }
