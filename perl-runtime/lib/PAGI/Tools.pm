@@ -89,6 +89,6 @@ L<PAGI::Test::Client> drives an app in the same process, without a server.
 
 =head1 SEE ALSO
 
-L<PAGI::Utils>
+L<PAGI::Tools::Tutorial>, L<PAGI::Tools::Cookbook>, L<PAGI::Utils>
 
 =cut

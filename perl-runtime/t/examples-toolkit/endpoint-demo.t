@@ -16,20 +16,20 @@ each_backend("$FindBin::Bin/../../../examples/toolkit/endpoint-demo/app.pl", sub
 
     $client->sse('/events', sub {
         my ($sse) = @_;
-        my $hello = $sse->receive_event(timeout => 3);
+        my $hello = $sse->receive_event(timeout => 20);
         is $hello->{event}, 'connected', 'connected';
         like $hello->{data}, qr/"subscriber_id":\d+/, 'with an id';
         my $answer = $client->post('/api/messages', json => { text => "\x{e9}" });
         is [ $answer->status, $answer->json ], [ 201, { id => 3, text => "\x{e9}" } ], 'posted';
-        my $event = $sse->receive_event(timeout => 3);
+        my $event = $sse->receive_event(timeout => 20);
         is [ @$event{qw(event id)} ], [ 'message', 3 ], 'and broadcast';
     });
 
     $client->websocket('/ws/echo', sub {
         my ($ws) = @_;
-        is $ws->receive_json(3), { type => 'connected', message => 'Welcome!' }, 'welcome';
+        is $ws->receive_json(20), { type => 'connected', message => 'Welcome!' }, 'welcome';
         $ws->send_json({ n => 1 });
-        like $ws->receive_json(3), { type => 'echo', original => { n => 1 }, timestamp => qr/^\d+$/ }, 'echo';
+        like $ws->receive_json(20), { type => 'echo', original => { n => 1 }, timestamp => qr/^\d+$/ }, 'echo';
     });
 });
 

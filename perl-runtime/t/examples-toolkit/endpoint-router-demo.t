@@ -22,22 +22,22 @@ each_backend("$FindBin::Bin/../../../examples/toolkit/endpoint-router-demo/app.p
 
     $client->websocket('/ws/echo', sub {
         my ($ws) = @_;
-        is $ws->receive_json(3), { type => 'connected' }, 'connected';
+        is $ws->receive_json(20), { type => 'connected' }, 'connected';
         $ws->send_json({ a => "\x{3042}" });
-        is $ws->receive_json(3), { type => 'echo', data => { a => "\x{3042}" } }, 'echo';
+        is $ws->receive_json(20), { type => 'echo', data => { a => "\x{3042}" } }, 'echo';
         like $client->get('/api/info')->json->{metrics}, { ws_active => 1, ws_messages => 1 }, 'counted';
     });
 
     $client->sse('/events/metrics', sub {
         my ($sse) = @_;
-        my $event = $sse->receive_event(timeout => 3);
+        my $event = $sse->receive_event(timeout => 20);
         is [ @$event{qw(event id retry)} ], [ 'connected', 1, 3000 ], 'connected';
-        $event = $sse->receive_event(timeout => 3);
+        $event = $sse->receive_event(timeout => 20);
         is [ @$event{qw(event id)} ], [ 'metrics', 2 ], 'metrics';
     });
     $client->sse('/events/metrics', headers => { 'Last-Event-ID' => 1 }, sub {
         my ($sse) = @_;
-        my $event = $sse->receive_event(timeout => 3);
+        my $event = $sse->receive_event(timeout => 20);
         is $event->{event}, 'reconnected', 'a returning client';
         like $event->{data}, qr/"missed":1\b/, 'and what it missed';
     });
