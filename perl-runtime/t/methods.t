@@ -25,7 +25,7 @@ my %INSIDE = (
     'PAGI::Simple::PubSub::Local'         => [qw(attach)],
     'PAGI::Simple::PubSub::Shared'        => [qw(attach)],
     'PAGI::Simple::Request'               => [qw(for_context)],
-    'PAGI::Simple::Route'                 => [qw(steps)],
+    'PAGI::Simple::Route'                 => [qw(steps blocking_step)],
     'PAGI::Simple::Services'              => [qw(end_request)],
     'PAGI::Simple::Static'                => [qw(covers)],
     'PAGI::Simple::View'                  => [qw(render_for render_string_for)],
@@ -36,6 +36,8 @@ my %INSIDE = (
     'PAGI::Simple::View::Helpers::Htmx'   => [qw(functions)],
     'PAGI::Simple::View::RenderContext'   => [qw(functions)],
     'PAGI::Simple::View::Directive'       => [qw(get)],
+    'PAGI::Sync'                          => [qw(hand_over)],
+    'PAGI::WorkerPool'                    => [qw(note_trace)],
 );
 # Names that a test puts together, and where: request/properties.t, context/factory.t, simple/connections.t.
 my %MADE = (
