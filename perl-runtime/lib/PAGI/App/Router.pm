@@ -384,6 +384,8 @@ parameter. Croaks C<constraints() called without a preceding route> and C<Constr
 The app gets everything below the prefix, with C<path> being the rest (or C</>) and C<root_path> longer by the prefix. One slash
 at the end of the prefix is dropped. What is added to a mounted router later is not seen.
 
+Here and for routes, an app that is marked as blocking (L<PAGI::Sync>) runs in a process of the server's pool.
+
 =head2 group
 
     $router->group('/api' => \@middleware => sub { my ($router) = @_; $router->get('/users' => $app) });

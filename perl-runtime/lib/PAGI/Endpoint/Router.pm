@@ -97,7 +97,8 @@ names are those of L<PAGI::App::Router>.
 
 =head2 Handlers
 
-A method is called with the object and a L<PAGI::Context>, a coderef with the context alone; both may be async.
+A method is called with the object and a L<PAGI::Context>, a coderef with the context alone; both may be async. A coderef for HTTP that is marked as
+blocking (L<PAGI::Sync>) runs in a process of the server's pool.
 
 An B<HTTP> handler returns the response, any object with a C<respond> method; it is sent once, afterwards. A handler that sent its
 response itself, as in release 0.001 (C<< await $ctx->response->json(...) >>), need not return one. One that did neither fails with

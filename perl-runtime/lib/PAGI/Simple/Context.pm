@@ -290,7 +290,7 @@ The L<PAGI::Session>. Dies with C<There is no session: ...> unless sessions are 
 
     my $rows = await $c->run_blocking(sub { my ($id) = @_; slow_query($id) }, $id);
 
-A Future. See L<PAGI::Simple::Blocking>.
+A Future. See L<PAGI::Simple::Blocking>. For a handler that blocks as a whole see L<PAGI::Sync>.
 
 =head2 loop
 
