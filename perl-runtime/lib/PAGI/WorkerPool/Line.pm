@@ -133,7 +133,7 @@ PAGI::WorkerPool::Line - where jobs of a worker wait for their turn
 
     # what PAGI::WorkerPool::Job does
     my $line = PAGI::WorkerPool::Line->of_this_worker;
-    my $is_waiting = $line->enter($job);
+    my $is_waiting = $line->enter($self);
 
 =head1 DESCRIPTION
 
