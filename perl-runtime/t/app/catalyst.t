@@ -157,6 +157,8 @@ subtest 'event streams of synchronous actions' => sub {
     is $other->get('/job')->content, 'answer 42', 'CB-14: a job of the pool';
     is $other->get('/sync', headers => [['accept', 'text/event-stream']])->status, 406, 'none with a pool';
     $pool->stop;
+    unlike $pool->log, qr/without --pool/, 'CB-1: nothing to say';
+    like $server->log, qr/TestCatalyst: without --pool, each ordinary action stops everything else/, 'CB-1: said where there is none';
     like $pool->log, qr/shut down/, 'CB-16: pagi_shutdown';
 };
 

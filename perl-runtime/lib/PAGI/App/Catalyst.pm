@@ -44,7 +44,7 @@ sub to_app {
         goto &$psgi if @_ == 1;
         my ($scope, $receive, $send) = @_;
         my $type = $scope->{type} // '';
-        return _lifespan($class, $scope, $receive, $send) if $type eq 'lifespan';
+        return _lifespan($class, $has_async, $scope, $receive, $send) if $type eq 'lifespan';
         return unsupported($scope) unless $type =~ /\A(?:http|sse|websocket)\z/;
         my $action = $has_async || $type eq 'websocket' ? _action($class, $scope) : undef;
         return PAGI::App::Catalyst::Async->new(class => $class, psgi => $async, scope => $scope, receive => $receive, send => $send)->run
@@ -67,8 +67,13 @@ sub _refuse {
 
 # CB-16: after the fork, in every process.
 sub _lifespan {
-    my ($class, @call) = @_;
+    my ($class, $has_async, @call) = @_;
     my %hooks;
+    # CB-1
+    if ($has_async && defined &PAGI::Native::pool_size && !defined pool_size() && ($call[0]{pagi}{worker_num} // 1) == 1) {
+        $class->log->warn("$class: without --pool, each ordinary action stops everything else in its worker, WebSockets too");
+        $class->log->_flush if $class->log->can('_flush');
+    }
     for my $hook (qw(startup shutdown)) {
         my $method = "pagi_$hook";
         $hooks{$hook} = sub { my ($state) = @_; return $class->$method($state) } if $class->can($method);
