@@ -32,12 +32,12 @@ each_backend("$examples/full-demo/app.pl", sub ($client, $backend) {
     is [$client->get('/echo')->status, $client->get('/none')->status], [405, 404], 'routing';
     $client->websocket('/ws/echo', sub ($ws) {
         $ws->send_text('hi');
-        is $ws->receive_text(3), 'Echo: hi', 'text';
+        is $ws->receive_text(20), 'Echo: hi', 'text';
         $ws->send_bytes("\xff");
-        is $ws->receive_bytes(3), "\xff", 'binary';
+        is $ws->receive_bytes(20), "\xff", 'binary';
     });
     $client->sse('/events', sub ($sse) {
-        my $event = $sse->receive_event(timeout => 3);
+        my $event = $sse->receive_event(timeout => 20);
         is [@$event{qw(event id)}], ['tick', 1], 'first tick';
     });
 }, lifespan => 1);

@@ -180,30 +180,30 @@ subtest 'WebSocket' => sub {
     my $ws = $client->websocket('/ws/chat', subprotocols => ['b', 'a'], headers => { Cookie => 'c=1', Connection => 'Upgrade', 'Sec-WebSocket-Key' => 'theirs' });
     is $ws->subprotocol, 'b', 'subprotocol';
     $ws->send_text("caf\x{e9} \x{3042}");
-    is $ws->receive_text(3), "caf\x{e9} \x{3042}", 'text';
+    is $ws->receive_text(20), "caf\x{e9} \x{3042}", 'text';
     $ws->send_bytes("\x00\xff" x 40_000);
-    is $ws->receive_bytes(3), "\x00\xff" x 40_000, 'binary, long';
+    is $ws->receive_bytes(20), "\x00\xff" x 40_000, 'binary, long';
     $ws->send_text('');
-    is $ws->receive_text(3), '', 'empty';
+    is $ws->receive_text(20), '', 'empty';
     $ws->send_text('headers');
-    my %headers = map { @$_ } @{ $ws->receive_json(3) };
+    my %headers = map { @$_ } @{ $ws->receive_json(20) };
     is [@headers{qw(cookie x-extra upgrade connection sec-websocket-version sec-websocket-protocol)}], ['c=1', 'yes', 'websocket', 'Upgrade', 13, 'b, a'], 'handshake';
     isnt $headers{'sec-websocket-key'}, 'theirs', 'with a key of our own';
     $ws->send_text('fragment');
-    is [$ws->receive_text(3), $ws->receive_text(3)], ['fragmented', 'pong ping'], 'fragments joined, pings answered';
+    is [$ws->receive_text(20), $ws->receive_text(20)], ['fragmented', 'pong ping'], 'fragments joined, pings answered';
     $ws->send_text('bye');
-    eval { $ws->receive_text(1) };
+    eval { $ws->receive_text(20) };
     is [$ws->close_code, $ws->close_reason], [4002, "caf\x{e9}"], 'close code and reason';
 
     for my $case (['vanish', 'ended the WebSocket without closing it'], ['masked', 'a masked frame'], ['no utf8', 'text that is not UTF-8']) {
         my ($word, $why) = @$case;
         $ws = $client->websocket('/ws');
-        my $warning = warning { $ws->send_text($word); eval { $ws->receive_text(1) } };
+        my $warning = warning { $ws->send_text($word); eval { $ws->receive_text(20) } };
         like $warning, qr{\APAGI::App::Proxy: WebSocket /ws: .*$why}, $why;
         is $ws->close_code, 1014, 'closed';
     }
     $ws = PAGI::Test::Client->new(app => proxy(max_message_size => 1000))->websocket('/ws');
-    like warning { $ws->send_text('big'); eval { $ws->receive_bytes(1) } }, qr/a frame of 70000 bytes/, 'limit';
+    like warning { $ws->send_text('big'); eval { $ws->receive_bytes(20) } }, qr/a frame of 70000 bytes/, 'limit';
     is $ws->close_code, 1014, 'closed';
 
     $ws = $client->websocket('/ws/deny', decline_ok => 1);

@@ -136,7 +136,7 @@ PAGI::App::URLMap->new->map({
 })->to_app;
 END
     $client->sse('/sub', sub ($sse) {
-        is [@{ $sse->receive_event(timeout => 3) }{qw(event id data)}], ['hi', 3, "\x{3042}"], 'Pubsub for an EventSource';
+        is [@{ $sse->receive_event(timeout => 20) }{qw(event id data)}], ['hi', 3, "\x{3042}"], 'Pubsub for an EventSource';
     });
     my $response = $client->get('/stream');
     is [$response->header('content-type'), $response->content], ['text/event-stream', "data: n1\n\ndata: n2\n\ndata: n3\n\n"], 'Stream over plain HTTP';

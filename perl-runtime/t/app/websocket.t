@@ -145,13 +145,13 @@ PAGI::App::URLMap->new->map({ map { '/' . lc $_ => "PAGI::App::WebSocket::$_" } 
 END
     my $echo = $client->websocket('/echo');
     $echo->send_text("\x{3042}");
-    is $echo->receive_text(3), "\x{3042}", 'Echo';
+    is $echo->receive_text(20), "\x{3042}", 'Echo';
     my ($one, $two) = map { $client->websocket('/broadcast') } 1, 2;
     $one->send_text('first');    # both connections are open, but the second may not be in the channel yet
     $two->send_text('second');
-    is $one->receive_text(3), 'second', 'Broadcast';
+    is $one->receive_text(20), 'second', 'Broadcast';
     my $chat = $client->websocket('/chat');
-    is $chat->receive_json(3)->{type}, 'welcome', 'Chat';
+    is $chat->receive_json(20)->{type}, 'welcome', 'Chat';
     $_->close for $echo, $one, $two, $chat;
 });
 

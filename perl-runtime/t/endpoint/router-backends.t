@@ -17,11 +17,11 @@ each_backend("$FindBin::Bin/apps/router.pl", sub {
     $client->websocket('/ws/lobby', sub {
         my ($ws) = @_;
         $ws->send_text("\x{3042}");
-        is $ws->receive_text(3), "lobby: \x{3042}", 'WebSocket route';
+        is $ws->receive_text(20), "lobby: \x{3042}", 'WebSocket route';
     });
     $client->sse('/events', sub {
         my ($sse) = @_;
-        is [ @{ $sse->receive_event(timeout => 3) }{qw(event data)} ], [ 'hello', "caf\x{e9}" ], 'SSE route';
+        is [ @{ $sse->receive_event(timeout => 20) }{qw(event data)} ], [ 'hello', "caf\x{e9}" ], 'SSE route';
     });
 
     # the server gives this the scope type sse, which the router declines

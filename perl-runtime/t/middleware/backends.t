@@ -12,16 +12,16 @@ my $source = do { open my $in, '<:raw', $file or die "$file: $!"; local $/; <$in
 each_backend($file, sub ($client, $name) {
     is($client->get('/live/')->status, 200, 'a visit makes a session') for 1 .. 2;
     my $sse = $client->sse('/live/events');
-    my @events = map { $sse->receive_event(timeout => 5) } 1, 2;
+    my @events = map { $sse->receive_event(timeout => 20) } 1, 2;
     is([ @{ $events[0] }{qw(event retry)} ], [ 'retry', 1500 ], 'the retry hint reaches the client, under a name of its own');
     is($events[1]{data}, 'visits 2', 'the stream reads the session');
     $sse->close;
 
     my $ws = $client->websocket('/live/ws');
     $ws->send_text("m$_") for 1 .. 3;
-    is([ map { $ws->receive_text(5) } 1 .. 3 ], [ 'm1 2', 'm2 2', 'm3 2' ], 'so does the websocket');
+    is([ map { $ws->receive_text(20) } 1 .. 3 ], [ 'm1 2', 'm2 2', 'm3 2' ], 'so does the websocket');
     $ws->send_text('one too many');
-    is($ws->receive_text(5), undef, 'the rate limit closes');
+    is($ws->receive_text(20), undef, 'the rate limit closes');
     is([ $ws->close_code, $ws->close_reason ], [ 1008, 'Rate limit exceeded' ], 'with its code and reason');
 
     is($client->get('/guarded')->status, 401, 'http refused');

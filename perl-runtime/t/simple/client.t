@@ -9,14 +9,14 @@ use PAGITest::Backends qw(each_backend);
 # What concerns the client: sessions, cookies, CORS, negotiation, headers.
 
 each_backend('t/simple/apps/client.pl', sub ($client, $backend) {
-    my @wait = $backend eq 'server' ? 5 : ();
+    my @wait = $backend eq 'server' ? 20 : ();
     is [ map { $client->get('/visits')->json } 1 .. 3 ], [ [ 1, 1 ], [ 2, 2 ], [ 3, 3 ] ], 'a session, in a store of plain methods';
     my $before = $client->cookie('pagi_session');
     my $login = $client->get('/login');
     isnt $client->cookie('pagi_session'), $before, 'regenerated in the same response';
     is $client->get('/who')->text, 'ann', 'still the same session';
     is $client->websocket('/ws')->receive_text(@wait), 'ann', 'read by a WebSocket';
-    is $client->sse('/sse')->receive_event(@wait ? (timeout => 5) : ())->{data}, 'ann', 'and an event stream';
+    is $client->sse('/sse')->receive_event(@wait ? (timeout => 20) : ())->{data}, 'ann', 'and an event stream';
     $client->set_cookie(pagi_session => $before);
     is $client->get('/who')->text, 'nobody', 'the old id is gone';
     $client->clear_cookies;

@@ -6,7 +6,7 @@ use PAGITest::Backends qw(each_backend);
 # What the public introduction shows, and the forms that were shipped, side by side; on the server with four workers.
 
 each_backend('t/simple/apps/introduction.pl', sub ($client, $backend) {
-    my $wait = $backend eq 'server' ? 5 : undef;
+    my $wait = $backend eq 'server' ? 20 : undef;
     my @wait = $wait ? (timeout => $wait) : ();
     is $client->get('/')->text, 'Hello, World!', 'text';
     is $client->get('/users/42')->json, { id => 42 }, 'JSON';

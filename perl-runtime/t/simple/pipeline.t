@@ -34,8 +34,8 @@ each_backend('t/simple/apps/pipeline.pl', sub ($client, $backend) {
     is $client->get('/g1/todos/3')->text, 'todo 3 own', 'a chain with middleware';
     is [ map { $_->status, $_->text } $client->get('/g1/todos/0') ], [ 404, 'no such todo' ], 'a chain stops at the response';
     is $client->get('/g1/todos/bulk/')->text, 'bulk at /g1/todos/bulk/', 'a nested handler, group prefix once (defect 12)';
-    is $client->sse('/g1/todos/live')->receive_event($backend eq 'server' ? (timeout => 5) : ())->{data}, 'live', 'SSE of a handler (defect 12)';
-    is $client->sse('/g1/todos/bulk/live')->receive_event($backend eq 'server' ? (timeout => 5) : ())->{data}, 'bulk live', 'of a nested one';
+    is $client->sse('/g1/todos/live')->receive_event($backend eq 'server' ? (timeout => 20) : ())->{data}, 'live', 'SSE of a handler (defect 12)';
+    is $client->sse('/g1/todos/bulk/live')->receive_event($backend eq 'server' ? (timeout => 20) : ())->{data}, 'bulk live', 'of a nested one';
     is $client->websocket('/g1/todos/ws')->receive_text($backend eq 'server' ? 5 : 0), 'ws 5', 'WebSocket of a handler';
     is $client->get('/root/')->text, 'bulk at /root/', 'a class by its full name';
 

@@ -6,7 +6,7 @@ use PAGITest::Backends qw(each_backend);
 # Event streams of PAGI::Simple: the forms of the introduction, channels, refusals, clean-up.
 
 each_backend('t/simple/apps/sse.pl', sub ($client, $backend) {
-    my @wait = $backend eq 'server' ? (timeout => 5) : ();
+    my @wait = $backend eq 'server' ? (timeout => 20) : ();
     my $eventually = sub ($code) {
         for (1 .. 50) { my $found = $code->(); return $found if $found; select undef, undef, undef, 0.02 }
         return $code->();

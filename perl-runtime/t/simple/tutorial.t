@@ -45,7 +45,7 @@ each_backend(app($login), sub ($client, $backend) {
 }, server_args => [ '--workers', 4 ]);
 
 each_backend(app($chat), sub ($client, $backend) {
-    my $wait = $backend eq 'server' ? 5 : undef;
+    my $wait = $backend eq 'server' ? 20 : undef;
     like $client->get('/')->text, qr/new WebSocket/, 'the page';
     my ($ann, $bob) = map { $client->websocket('/ws/red') } 1, 2;
     is [ map { $_->receive_text($wait) } $ann, $bob ], [ ('Welcome to red') x 2 ], 'welcome';

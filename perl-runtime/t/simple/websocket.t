@@ -6,7 +6,7 @@ use PAGITest::Backends qw(each_backend);
 # WebSockets of PAGI::Simple: the forms of the introduction, rooms, refusals, clean-up.
 
 each_backend('t/simple/apps/websocket.pl', sub ($client, $backend) {
-    my $wait = $backend eq 'server' ? 5 : 0;
+    my $wait = $backend eq 'server' ? 20 : 0;
     my $text = sub ($ws) { $ws->receive_text($wait) };
     my $eventually = sub ($code) {
         for (1 .. 50) { my $found = $code->(); return $found if $found; select undef, undef, undef, 0.02 }

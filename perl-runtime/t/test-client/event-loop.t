@@ -34,14 +34,14 @@ is $client->get('/')->content, 'slow', 'HTTP';
 my $ws = $client->websocket('/');
 ok $ws, 'an accept that comes late';
 like dies { $ws->receive_text }, qr/Timeout/, 'without a time the answer has to be there';
-is $ws->receive_text(2), 'later', 'with one it may take that long';
+is $ws->receive_text(20), 'later', 'with one it may take that long';
 my $began = time;
 like dies { $ws->receive_text(0.1) }, qr/Timeout waiting for WebSocket text message/, 'and not longer';
 ok time - $began >= 0.09 && time - $began < 2, 'as long as asked for';
 
 my $sse = $client->sse('/');
 like dies { $sse->receive_event }, qr/Timeout/, 'SSE: without a time';
-is $sse->receive_event(timeout => 2)->{data}, 'later', 'with one';
+is $sse->receive_event(timeout => 20)->{data}, 'later', 'with one';
 like dies { $sse->receive_event(timeout => 0.05) }, qr/Timeout waiting for SSE event/, 'and not longer';
 
 done_testing;
