@@ -118,3 +118,147 @@ impl Errands {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cause::Cause;
+    use crate::event::{Ending, Event};
+    use std::time::Instant;
+
+    /// A server whose workers 1 and 2 serve.
+    fn serving(now: Instant) -> (Roster, [WorkerId; 2]) {
+        let mut roster = Roster::new(2, false, now);
+        let ids = [1, 2].map(|num| ready(&mut roster, num, now));
+        (roster, ids)
+    }
+
+    fn ready(roster: &mut Roster, num: u32, now: Instant) -> WorkerId {
+        let slot = roster.free_slot(16).unwrap();
+        let id = roster.note_requested(num, roster.current, slot, now);
+        roster.apply(Event::WorkerSpawned { id, pid: 1000 + i32::try_from(slot).unwrap() }, now);
+        roster.apply(Event::WorkerReady { id }, now);
+        id
+    }
+
+    fn done(text: &str) -> Option<Outcome> {
+        Some(Outcome::Done(text.to_owned()))
+    }
+
+    #[test]
+    fn a_restart_ends_with_the_last_old_worker_told_to_stop() {
+        let now = Instant::now();
+        let (mut roster, ids) = serving(now);
+        assert_eq!(roster.request_restart(None), ids);
+        let goal = Goal::Replaced(ids.to_vec());
+        for id in ids {
+            assert_eq!(goal.outcome(&roster), None);
+            roster.note_retiring(id, Cause::Restart);
+            let num = roster.workers[&id].num;
+            ready(&mut roster, num, now);
+            roster.note_told(id, Stage::Stopping, now);
+        }
+        assert_eq!(goal.outcome(&roster), done("2 workers replaced"), "they may finish what they have");
+    }
+
+    #[test]
+    fn a_drain_ends_with_the_process() {
+        let now = Instant::now();
+        let (mut roster, [id, _]) = serving(now);
+        roster.request_restart(Some(1));
+        let goal = Goal::Drained(id);
+        roster.note_retiring(id, Cause::Restart);
+        ready(&mut roster, 1, now);
+        roster.note_told(id, Stage::Stopping, now);
+        assert_eq!(goal.outcome(&roster), None);
+        roster.apply(Event::WorkerExited { id, ending: Ending::Exited(0) }, now);
+        assert_eq!(goal.outcome(&roster), done("The worker has finished its connections; another serves in its place"));
+    }
+
+    #[test]
+    fn a_worker_that_cannot_be_replaced_is_a_failure() {
+        let now = Instant::now();
+        let (mut roster, [id, _]) = serving(now);
+        roster.request_restart(Some(1));
+        roster.note_retiring(id, Cause::Restart);
+        for slot in 5..5 + usize::try_from(GIVE_UP_AFTER).unwrap() {
+            assert_eq!(Goal::Drained(id).outcome(&roster), None);
+            let new = roster.note_requested(1, 1, slot, now);
+            roster.apply(Event::WorkerExited { id: new, ending: Ending::Killed(11) }, now);
+        }
+        let text = "Worker 1 cannot be replaced and serves on; see the log".to_owned();
+        assert_eq!(Goal::Drained(id).outcome(&roster), Some(Outcome::Failed(text)));
+    }
+
+    #[test]
+    fn a_server_is_staffed_when_queues_are_dealt_and_surplus_workers_gone() {
+        let now = Instant::now();
+        let (mut roster, [_, second]) = serving(now);
+        roster.request_scale(3);
+        assert_eq!(Goal::Staffed.outcome(&roster), None);
+        ready(&mut roster, 3, now);
+        assert_eq!(Goal::Staffed.outcome(&roster), None, "nobody has told the others which queues are theirs");
+        roster.note_dealt(3);
+        assert_eq!(Goal::Staffed.outcome(&roster), done("3 workers serve"));
+        roster.request_scale(1);
+        roster.note_dealt(1);
+        for id in roster.workers.keys().copied().filter(|&id| id >= second).collect::<Vec<_>>() {
+            assert_eq!(Goal::Staffed.outcome(&roster), None);
+            roster.note_told(id, Stage::Stopping, now);
+        }
+        assert_eq!(Goal::Staffed.outcome(&roster), done("1 workers serve"));
+        roster.request_scale(2);
+        for slot in 5..5 + usize::try_from(GIVE_UP_AFTER).unwrap() {
+            assert_eq!(Goal::Staffed.outcome(&roster), None);
+            let id = roster.note_requested(2, 1, slot, now);
+            roster.apply(Event::WorkerExited { id, ending: Ending::Killed(11) }, now);
+        }
+        let text = "Worker 2 does not start; the server goes on trying, see the log".to_owned();
+        assert_eq!(Goal::Staffed.outcome(&roster), Some(Outcome::Failed(text)));
+    }
+
+    #[test]
+    fn a_stop_ends_every_errand() {
+        let now = Instant::now();
+        let (mut roster, ids) = serving(now);
+        let mut errands = Errands::default();
+        let mut answers = Vec::new();
+        let mut ask = || {
+            let (sender, receiver) = oneshot::channel();
+            answers.push(receiver);
+            sender
+        };
+        errands.add(Goal::Replaced(ids.to_vec()), ask());
+        roster.request_restart(None);
+        errands.add_reload(ask(), false);
+        roster.request_reload(now);
+        errands.add_reload(ask(), true);
+        errands.settle(&mut roster);
+        assert!(answers.iter_mut().all(|answer| answer.try_recv().is_err()), "nothing has ended yet");
+        roster.apply(Event::StopRequested, now);
+        errands.settle(&mut roster);
+        let stopping = Outcome::Failed("The server is stopping".to_owned());
+        for answer in &mut answers {
+            assert_eq!(answer.try_recv(), Ok(stopping.clone()));
+        }
+    }
+
+    #[test]
+    fn verdicts_reach_those_who_asked_before_the_reload_began() {
+        let now = Instant::now();
+        let (mut roster, _) = serving(now);
+        let mut errands = Errands::default();
+        let (first, mut first_answer) = oneshot::channel();
+        let (second, mut second_answer) = oneshot::channel();
+        errands.add_reload(first, false);
+        errands.add_reload(second, true);
+        roster.verdicts.push(Err("Reload failed, the previous code serves on: broken".to_owned()));
+        errands.settle(&mut roster);
+        let failed = Outcome::Failed("Reload failed, the previous code serves on: broken".to_owned());
+        assert_eq!(first_answer.try_recv(), Ok(failed));
+        assert!(second_answer.try_recv().is_err(), "its own comes later");
+        roster.verdicts.push(Ok(3));
+        errands.settle(&mut roster);
+        assert_eq!(second_answer.try_recv(), Ok(Outcome::Done("Generation 3 serves".to_owned())));
+    }
+}

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid};
 use pagi_server_core::listener::{Listener, Socket as Queue};
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use crate::address::Address;
 use crate::inherited::{Inherited, Place};
@@ -87,7 +87,10 @@ impl Sockets {
             let group = match address {
                 Address::Tcp { host, port, .. } => {
                     let target = resolve(host, *port)?;
-                    if let Some((port, found)) = inherited.claim_tcp(target.ip(), target.port(), addresses) {
+                    if let Some((port, mut found)) = inherited.claim_tcp(target.ip(), target.port(), addresses) {
+                        if found.is_own {
+                            add_queues(&mut found.listeners, queues, backlog);
+                        }
                         let address =
                             Address::Tcp { host: host.clone(), port, tls: address.tls(), proxy: address.proxy() };
                         Group { address, queues: found.listeners, file: None, is_kept: found.is_kept }
@@ -256,6 +259,21 @@ fn bind_tcp(host: &str, target: SocketAddr, only_v6: bool, queues: usize, backlo
     Ok(Group { address, queues: group, file: None, is_kept: false })
 }
 
+/// Adds what is missing to queues of an earlier run that had fewer workers. A single queue cannot be shared; workers then
+/// share it.
+fn add_queues(listeners: &mut Vec<Listener>, wanted: usize, backlog: i32) {
+    let Some(Queue::Tcp(first)) = listeners.first().map(|listener| &listener.socket) else { return };
+    let Ok(address) = first.local_addr() else { return };
+    let only_v6 = address.is_ipv6() && SockRef::from(first).only_v6().unwrap_or_default();
+    while listeners.len() < wanted {
+        let added = tcp_socket(address, only_v6, true).and_then(|socket| socket.listen(backlog).map(|()| socket));
+        match added {
+            Ok(socket) => listeners.push(Queue::Tcp(socket.into()).into()),
+            Err(error) => return tracing::debug!("{address} keeps {} accept queues: {error}", listeners.len()),
+        }
+    }
+}
+
 fn tcp_socket(address: SocketAddr, only_v6: bool, share: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
@@ -391,6 +409,20 @@ mod tests {
         for queue in sockets.queues() {
             let Queue::Tcp(listener) = &queue.socket else { panic!("not TCP") };
             assert_eq!(listener.local_addr().unwrap().port(), port);
+        }
+    }
+
+    #[test]
+    fn queues_of_an_earlier_run_grow_to_the_number_wanted() {
+        for (before, wanted, after) in [(2, 4, 4), (3, 2, 3), (1, 3, 1)] {
+            let mut queues = Sockets::bind(&[tcp("127.0.0.1", 0)], before, 16).unwrap().groups.remove(0).queues;
+            add_queues(&mut queues, wanted, 16);
+            assert_eq!(queues.len(), after, "{before} queues, {wanted} wanted");
+            let port = |queue: &Listener| match &queue.socket {
+                Queue::Tcp(listener) => listener.local_addr().unwrap().port(),
+                other => panic!("not TCP: {other:?}"),
+            };
+            assert!(queues.iter().all(|queue| port(queue) == port(&queues[0])));
         }
     }
 

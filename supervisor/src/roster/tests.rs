@@ -159,3 +159,44 @@ fn events_about_strangers_change_nothing() {
     assert!(roster.workers.is_empty() && roster.seats.is_empty());
     assert!(!roster.ever_ready || roster.workers.is_empty());
 }
+
+#[test]
+fn the_beginning_is_over_when_every_number_is_held_or_given_up() {
+    let (mut roster, now) = books();
+    assert_eq!(roster.beginning(), Beginning::UnderWay);
+    ready_worker(&mut roster, 1, now);
+    assert_eq!(roster.beginning(), Beginning::UnderWay);
+    let second = ready_worker(&mut roster, 2, now);
+    assert_eq!(roster.beginning(), Beginning::Done);
+    exit(&mut roster, second, Ending::Killed(9), now);
+    for slot in 10..10 + usize::try_from(GIVE_UP_AFTER).unwrap() {
+        let id = roster.note_requested(2, 1, slot, now);
+        exit(&mut roster, id, Ending::Killed(9), now);
+    }
+    assert_eq!(roster.beginning(), Beginning::Failed("worker 2 does not start; see the log".to_owned()));
+}
+
+#[test]
+fn one_line_says_what_the_server_does() {
+    let (mut roster, now) = books();
+    let first = ready_worker(&mut roster, 1, now);
+    assert_eq!(roster.summary(), "Generation 1; 1 of 2 workers serve");
+    roster.note_requested(2, 1, 7, now);
+    assert_eq!(roster.summary(), "Generation 1; 1 of 2 workers serve, 1 start or finish");
+    roster.request_reload(now);
+    assert_eq!(roster.summary(), "Reloading to generation 2; 1 workers serve");
+    roster.note_told(first, Stage::Stopping, now);
+    roster.apply(Event::StopRequested, now);
+    assert_eq!(roster.summary(), "Stopping; 2 workers left");
+}
+
+#[test]
+fn pool_processes_have_numbers_of_their_own() {
+    let (mut roster, _) = books();
+    roster.pool = 2;
+    let pool = [staff::POOL + 1, staff::POOL + 2];
+    assert_eq!(roster.numbers().collect::<Vec<_>>(), [1, 2, pool[0], pool[1]]);
+    assert!(pool.iter().all(|&num| roster.wants(num)) && !roster.wants(staff::POOL + 3));
+    roster.request_scale(1);
+    assert_eq!(roster.numbers().collect::<Vec<_>>(), [1, pool[0], pool[1]], "scaling is about workers");
+}
