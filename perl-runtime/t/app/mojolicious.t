@@ -41,6 +41,7 @@ sub logged ($key) { return sub { $client->get("/log/$key")->content } }
 
 subtest requests => sub {
     is $client->get('/?n=5')->content, '5 /x / 127.0.0.1', 'parameters, urls, addresses';
+    is $client->get('/mode')->content, 'production', 'the mode of the server';
     is $client->get('/started')->content, 'Mojo::Server', 'before_server_start has run';
     is $client->post('/echo', body => 'x' x 500_000)->content, 'x' x 500_000, 'a large body';
     my $chunked = PAGITest::Wire->new($server->port);
@@ -140,6 +141,9 @@ subtest 'below a prefix, from Perl' => sub {
     is $ws->receive_text, 'echo: hi', 'WebSocket';
     $ws->close;
     $mounted->stop;
+    my $other = PAGITest::ServerProcess->new(binary => $binary, args => ['-E', 'production', '--port', 0, $script], env => { %env, MOJO_MODE => 'testing' });
+    is(PAGITest::ServerClient->new(port => $other->port)->get('/mode')->content, 'testing', 'unless MOJO_MODE says something else');
+    $other->stop;
 };
 
 done_testing;

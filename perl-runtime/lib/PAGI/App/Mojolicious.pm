@@ -28,6 +28,7 @@ sub new {
     if    (defined $app)  { $server->app($app) }
     elsif (defined $name) { $server->build_app($name => $config) }
     else                  { $server->load_app($file => $config) }
+    $server->app->mode;    # decided when it is first asked for
     return bless { server => $server }, $class;
 }
 
@@ -82,7 +83,8 @@ Serves a Mojolicious or Mojolicious::Lite application as it is, with everything 
 C<pagi-server>, C<Mojo::IOLoop> runs on the loop that serves the requests (L<PAGI::Native::MojoReactor>), so promises, C<Mojo::UserAgent>,
 timers, delayed rendering, C<write> and C<write_chunk>, event streams and WebSockets work, and the client may speak HTTP/2 and TLS.
 
-    pagi-server -M PAGI::App::Mojolicious -e 'PAGI::App::Mojolicious->new(file => "script/my_app")->to_app'
+    pagi-server script/my_app                                  # a script is recognised
+    pagi-server PAGI::App::Mojolicious class=MyApp             # a class
 
 Requests go through Mojolicious's own parser, so C<MOJO_MAX_MESSAGE_SIZE> and its other limits apply beside those of the server. A file as
 response is sent by the server. Slow clients slow the application's C<drain> events down. When the client goes, the transaction's
@@ -116,7 +118,7 @@ Path of a script, as for C<hypnotoad>.
 =back
 
 and C<config>, a hashref for the constructor of the class or script. Croaks C<PAGI::App::Mojolicious needs one of app, class and file>, and what
-Mojolicious says when it cannot load the application. For C<class> and C<file>, the mode is C<MOJO_MODE>, C<PLACK_ENV> or the C<-E> of
+Mojolicious says when it cannot load the application. Unless the application has set it, the mode is C<MOJO_MODE>, C<PLACK_ENV> or the C<-E> of
 C<pagi-server>, the first that is set.
 
 =head2 app

@@ -37,6 +37,7 @@ get '/file' => sub ($c) { $c->reply->file(__FILE__) };
 get '/redirect' => sub ($c) { $c->redirect_to('/x') };
 get '/die' => sub ($c) { die "on purpose\n" };
 get '/log/:key' => sub ($c) { $c->render(text => $log{ $c->param('key') } // 'nothing') };
+get '/mode' => sub ($c) { $c->render(text => $c->app->mode) };
 get '/started' => sub ($c) { $c->render(text => $log{server} // 'no') };
 # Counts the transactions that are there.
 {
