@@ -40,6 +40,7 @@ static const char *const key_names[K_COUNT] = {
     "websocket.http.response", "ready", "result", "failure", "cancelled",
     "callbacks",
     "tls", "server_cert", "client_cert_chain", "client_cert_name", "client_cert_error", "tls_version", "cipher_suite",
+    "pagi_server.request_id",
 };
 static SV *keys[K_COUNT];
 static U32 key_hashes[K_COUNT];
@@ -963,6 +964,8 @@ static SV *build_scope(const struct pagi_scope *in, struct handles *handles, HV 
     store(scope, K_HEADERS, header_list(in));
     if (in->client_host.ptr)
         store(scope, K_CLIENT, address(in->client_host, in->client_port));
+    if (in->request_id.ptr)
+        store(scope, K_REQUEST_ID, str(in->request_id));
     store(scope, K_SERVER, address(in->server_host, in->server_port));
     store(scope, K_STATE, newRV_noinc((SV *)newHVhv(state)));
     if (in->kind == SCOPE_WEBSOCKET)

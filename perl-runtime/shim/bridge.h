@@ -23,6 +23,7 @@ enum {
     K_HTTP_VERSION, K_METHOD, K_SCHEME, K_PATH, K_RAW_PATH, K_QUERY_STRING, K_ROOT_PATH, K_CLIENT, K_SERVER, K_STATE,
     K_EXTENSIONS, K_CONNECTION, K_TRANSPORT, K_FULLFLUSH, K_SUBPROTOCOLS, K_WS_DENIAL, K_READY, K_RESULT, K_FAILURE, K_CANCELLED, K_CALLBACKS,
     K_TLS, K_SERVER_CERT, K_CLIENT_CERT_CHAIN, K_CLIENT_CERT_NAME, K_CLIENT_CERT_ERROR, K_TLS_VERSION, K_CIPHER_SUITE,
+    K_REQUEST_ID,
     K_COUNT
 };
 
@@ -43,6 +44,7 @@ struct pagi_scope {
     int path_is_text;
     int fullflush;
     struct pagi_str http_version, method, scheme, path, raw_path, query_string, root_path;
+    struct pagi_str request_id;  /* ptr is NULL where requests have no names */
     struct pagi_str client_host; /* ptr is NULL without a client (SCOPE-6) */
     int client_port;
     struct pagi_str server_host;

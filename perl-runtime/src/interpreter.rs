@@ -78,6 +78,9 @@ impl Interpreter {
         for module in &spec.modules {
             option("module", Scalar::bytes(module.as_bytes()));
         }
+        for mount in &spec.mounts {
+            option("mount", Scalar::bytes(mount.as_bytes()));
+        }
         for argument in &spec.arguments {
             option("argument", Scalar::bytes(argument.as_bytes()));
         }

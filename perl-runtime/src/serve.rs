@@ -116,6 +116,7 @@ impl Service {
         attach: impl FnOnce(UnboundedSender<Command>),
     ) -> Result<Self, String> {
         let core = Core::new(options.http, options.access_log).with_tls(options.tls);
+        let core = core.with_request_id(options.offload.request_id.clone());
         let core =
             Rc::new(core.with_proxies(options.offload.proxies.clone()).with_outgoing(options.offload.outgoing()?));
         if options.listeners.iter().any(|listener| matches!(listener.socket, Socket::Pool(_))) {

@@ -374,6 +374,7 @@ impl Loop {
                 exchange.head(),
                 exchange.peer(),
                 &self.core.config,
+                self.core.request_id_field().and_then(|field| exchange.head().headers().get(field.as_bytes())),
                 &handles,
                 &self.state,
             )

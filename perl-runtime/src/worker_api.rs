@@ -30,6 +30,8 @@ pub struct AppSpec {
     pub source: AppSource,
     /// Remaining `key=value` arguments for a module's constructor.
     pub arguments: Vec<String>,
+    /// Further applications, each as host (empty for any), path and name, with tabs between them.
+    pub mounts: Vec<String>,
     /// `-I` directories, in order of precedence.
     pub include: Vec<PathBuf>,
     /// `-M` modules, loaded first.

@@ -9,6 +9,9 @@ use crate::scope::Peer;
 use crate::stats::Stats;
 use crate::worker::Worker;
 
+/// How the access log asks for a request's name.
+const REQUEST_ID: &str = "x-request-id";
+
 /// An exchange is over; `refused` when the server answered in the application's place.
 pub(crate) fn finished(exchange: &Exchange, refused: bool) {
     let worker = exchange.worker();
@@ -42,7 +45,11 @@ pub(crate) fn finished(exchange: &Exchange, refused: bool) {
         body_bytes: outcome.body_bytes,
         duration: outcome.duration,
         finished: SystemTime::now(),
-        headers: &|name| head.headers().get(name.as_bytes()).map(<[u8]>::to_vec),
+        headers: &|name| {
+            // The log knows a request's name under one name, whatever its field is called.
+            let field = if name == REQUEST_ID { worker.request_id_field().unwrap_or(name) } else { name };
+            head.headers().get(field.as_bytes()).map(<[u8]>::to_vec)
+        },
     });
 }
 

@@ -43,6 +43,7 @@ pub mod proxy;
 pub mod reason;
 pub mod refusal;
 pub mod scope;
+mod sendfile;
 pub mod sequence;
 pub mod service;
 pub mod sse;

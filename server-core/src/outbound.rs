@@ -10,10 +10,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use rustix::io::{Errno, ReadWriteFlags};
-use tokio::io::AsyncWrite;
 use tokio::task::JoinHandle;
 
 use crate::event::FileRange;
+use crate::sendfile;
+use crate::transport::Sink;
 use crate::worker::Worker;
 
 /// How much of a file is held in memory at a time.
@@ -45,6 +46,12 @@ impl Drop for Outbound {
 enum Segment {
     Bytes(Vec<u8>),
     File(FileReader),
+}
+
+impl Segment {
+    fn is_sendable(&self) -> bool {
+        matches!(self, Self::File(reader) if reader.remaining >= sendfile::LEAST && reader.pending.is_none())
+    }
 }
 
 struct FileReader {
@@ -138,7 +145,7 @@ impl Outbound {
 
     /// Writes as much as the stream takes. Ready when all is written, or with the stream's or the file's error. `count`
     /// is told of every write.
-    pub fn poll_write<W: AsyncWrite + Unpin>(
+    pub fn poll_write<W: Sink>(
         &mut self,
         stream: &mut W,
         cx: &mut Context<'_>,
@@ -149,7 +156,7 @@ impl Outbound {
         poll
     }
 
-    fn poll_write_uncounted<W: AsyncWrite + Unpin>(
+    fn poll_write_uncounted<W: Sink>(
         &mut self,
         stream: &mut W,
         cx: &mut Context<'_>,
@@ -161,7 +168,12 @@ impl Outbound {
         }
         loop {
             while self.written < self.front.len() {
-                let written = ready!(Pin::new(&mut *stream).poll_write(cx, &self.front[self.written..]))?;
+                let rest = &self.front[self.written..];
+                let before_file = stream.sends_files() && self.later.front().is_some_and(Segment::is_sendable);
+                let written = ready!(match before_file {
+                    true => stream.poll_write_before_file(cx, rest),
+                    false => Pin::new(&mut *stream).poll_write(cx, rest),
+                })?;
                 if written == 0 {
                     return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
                 }
@@ -171,6 +183,16 @@ impl Outbound {
                     return Poll::Pending;
                 }
                 count(written);
+            }
+            if stream.sends_files()
+                && let Some(Segment::File(reader)) = self.later.front_mut()
+                && reader.can_be_sent()
+            {
+                count(ready!(reader.poll_send(cx, stream))?);
+                if reader.remaining == 0 {
+                    self.later.pop_front();
+                }
+                continue;
             }
             if !ready!(self.poll_next_segment(cx))? {
                 return Poll::Ready(Ok(()));
@@ -229,6 +251,23 @@ impl Outbound {
 }
 
 impl FileReader {
+    /// Whether the next part can leave without being read: there is enough of it, and no disk to wait for (BLK-2).
+    fn can_be_sent(&self) -> bool {
+        self.remaining >= sendfile::LEAST
+            && self.pending.is_none()
+            && sendfile::is_cached(&self.file, self.offset, self.remaining.min(sendfile::MOST))
+    }
+
+    fn poll_send<W: Sink>(&mut self, cx: &mut Context<'_>, stream: &mut W) -> Poll<io::Result<usize>> {
+        let sent = ready!(stream.poll_send_file(cx, &self.file, self.offset, self.remaining))?;
+        if sent == 0 {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.offset += sent as u64;
+        self.remaining = self.remaining.saturating_sub(sent as u64);
+        Poll::Ready(Ok(sent))
+    }
+
     /// Fills `block` with the next part of the file. What is in the page cache is read here; anything that would wait
     /// for a disk is read by a helper thread (BLK-2, EMB-12).
     fn poll_read(&mut self, cx: &mut Context<'_>, block: &mut Vec<u8>) -> Poll<io::Result<()>> {

@@ -12,8 +12,10 @@ use crate::descriptors::Descriptors;
 use crate::drain::Drain;
 use crate::inbox::Inbox;
 use crate::offload::outgoing::Outgoing;
+use crate::offload::request_id::RequestIdOptions;
 use crate::pool::jobs::Jobs;
 use crate::proxy::forwarded::ProxyOptions;
+use crate::scope::{Peer, RequestHead};
 use crate::service::Service;
 use crate::stats::Stats;
 use crate::tls::Terminator;
@@ -45,6 +47,7 @@ pub struct Worker {
     access_log: RefCell<Option<AccessLog>>,
     proxies: ProxyOptions,
     outgoing: Option<Box<Outgoing>>,
+    request_id: Option<RequestIdOptions>,
     /// One read buffer for all connections: an idle connection holds no memory of its own.
     pub(crate) scratch: RefCell<Vec<u8>>,
     /// The same for what is still, or already, encrypted.
@@ -81,6 +84,7 @@ impl Worker {
             tls: None,
             proxies: ProxyOptions::default(),
             outgoing: None,
+            request_id: None,
             finished: Notify::new(),
             room: Notify::new(),
         }
@@ -117,6 +121,26 @@ impl Worker {
     #[must_use]
     pub fn with_outgoing(self, outgoing: Outgoing) -> Self {
         Self { outgoing: (!outgoing.is_nothing()).then(|| Box::new(outgoing)), ..self }
+    }
+
+    /// The same worker, which names requests.
+    #[must_use]
+    pub fn with_request_id(self, request_id: Option<RequestIdOptions>) -> Self {
+        Self { request_id, ..self }
+    }
+
+    /// The field with a request's name, where requests have names.
+    #[must_use]
+    pub fn request_id_field(&self) -> Option<&str> {
+        self.request_id.as_ref().map(|options| options.header.as_str())
+    }
+
+    /// A request has come: who has made it, and under which name it goes on.
+    pub(crate) fn admit(&self, peer: &Rc<Peer>, head: &mut RequestHead) -> Rc<Peer> {
+        if let Some(request_id) = &self.request_id {
+            request_id.name(head, self.proxies.trusts(peer));
+        }
+        self.proxies.see_through(peer, head)
     }
 
     pub(crate) fn outgoing(&self) -> Option<&Outgoing> {

@@ -11,12 +11,14 @@ use std::time::Duration;
 use pagi_perl_runtime::{AppSource, AppSpec};
 use pagi_server_core::Config;
 use pagi_server_core::access_log::{AccessLog, Format, Sink};
+use pagi_server_core::offload::request_id::{RequestIdOptions, Source};
 use pagi_server_core::pool::gate::GateOptions;
 use pagi_server_core::tls::Terminator;
 use pagi_server_core::websocket::extension::DeflateOptions;
 use serde::{Deserialize, Serialize};
 
 use crate::address::Address;
+use crate::cli::mount::Mount;
 use crate::cli::{
     self, Http2Options, HttpOptions, Lifespan, LoopOptions, OffloadOptions, PoolOptions, ProcessOptions, ProxyOptions,
     ServiceOptions, StoreOptions,
@@ -92,6 +94,8 @@ pub struct AppSettings {
     pub name: Option<String>,
     /// `key=value` arguments.
     pub arguments: Vec<String>,
+    /// Further applications.
+    pub mounts: Vec<Mount>,
     /// `-I`.
     pub include: Vec<PathBuf>,
     /// `-M`.
@@ -243,6 +247,7 @@ fn check(parsed: cli::Parsed, directory: PathBuf, default_mode: &str) -> Result<
             code: named.code,
             name: named.name,
             arguments: named.arguments,
+            mounts: options.app.mounts,
             include: options.app.include,
             modules: options.app.modules,
             mode,
@@ -409,6 +414,7 @@ impl Settings {
             pool: self.pool.pool > 0,
             source,
             arguments: self.app.arguments.clone(),
+            mounts: self.app.mounts.iter().map(Mount::spec).collect(),
             include: self.app.include.clone(),
             modules: self.app.modules.clone(),
             mode: self.app.mode.clone(),
@@ -542,6 +548,19 @@ impl Settings {
             proxies: self.proxies.core(),
             compression: self.offload.compression(),
             delegate: self.offload.delegate(directory),
+            request_id: self.offload.request_id(),
+            fields: self.offload.fields(),
+            rate: self.offload.rate(),
+        }
+    }
+
+    /// What pool processes do: a worker has done the rest.
+    #[must_use]
+    pub fn pool_offload(&self) -> pagi_server_core::offload::OffloadOptions {
+        let named = self.offload.request_id();
+        pagi_server_core::offload::OffloadOptions {
+            request_id: named.map(|options| RequestIdOptions { source: Source::Accept, ..options }),
+            ..Default::default()
         }
     }
 

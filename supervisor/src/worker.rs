@@ -153,7 +153,7 @@ fn serve(
         access_log,
         closed_in_children: Vec::new(),
         pool,
-        offload: if is_pool { Default::default() } else { settings.offload() },
+        offload: if is_pool { settings.pool_offload() } else { settings.offload() },
         listeners,
         tls,
     };

@@ -67,6 +67,7 @@ pub(super) struct Scope {
     pub(super) raw_path: Str,
     pub(super) query_string: Str,
     pub(super) root_path: Str,
+    pub(super) request_id: Str,
     pub(super) client_host: Str,
     pub(super) client_port: c_int,
     pub(super) server_host: Str,

@@ -18,6 +18,7 @@ pub(crate) fn call_application(
     head: &RequestHead,
     peer: &Peer,
     config: &Config,
+    request_id: Option<&[u8]>,
     handles: &Handles,
     state: &Scalar,
 ) -> Outcome {
@@ -47,6 +48,7 @@ pub(crate) fn call_application(
         raw_path: head.raw_path().into(),
         query_string: head.query_string().into(),
         root_path: config.root_path.as_str().into(),
+        request_id: request_id.map_or(Str::NONE, Str::from),
         client_host: peer.client.as_ref().map_or(Str::NONE, |(host, _)| host.as_str().into()),
         client_port: peer.client.as_ref().map_or(0, |(_, port)| c_int::from(*port)),
         server_host: peer.server.0.as_str().into(),

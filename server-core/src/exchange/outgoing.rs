@@ -35,9 +35,10 @@ pub(super) struct Waiting {
 
 impl Exchange {
     /// The head of an ordinary response.
-    pub(super) fn start(&self, inner: &mut Inner, status: u16, headers: HeaderList) -> Result<(), String> {
+    pub(super) fn start(&self, inner: &mut Inner, status: u16, mut headers: HeaderList) -> Result<(), String> {
         let close = self.head.kind != ScopeKind::Http || self.closes();
         let Some(outgoing) = self.worker.outgoing() else { return self.encode_start(inner, status, &headers, close) };
+        outgoing.add_fields(&self.head, self.peer.secure, &mut headers);
         if self.head.kind == ScopeKind::WebSocket {
             return self.encode_start(inner, status, &headers, close);
         }
@@ -54,6 +55,16 @@ impl Exchange {
             return self.start_compressible(inner, compression, status, headers, close);
         }
         self.encode_start(inner, status, &headers, close)
+    }
+
+    /// The head of an event stream.
+    pub(super) fn start_stream(&self, inner: &mut Inner, status: u16, mut headers: HeaderList) -> Result<(), String> {
+        if let Some(outgoing) = self.worker.outgoing() {
+            outgoing.add_fields(&self.head, self.peer.secure, &mut headers);
+        }
+        inner.wire.start_stream(&mut inner.out, status, headers, self.closes(), &self.worker.config)?;
+        inner.status = status;
+        Ok(())
     }
 
     fn encode_start(&self, inner: &mut Inner, status: u16, headers: &HeaderList, close: bool) -> Result<(), String> {

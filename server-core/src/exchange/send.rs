@@ -75,8 +75,7 @@ impl Exchange {
                 inner.held = false;
             }
             SendEvent::SseStart { status, headers } => {
-                inner.wire.start_stream(&mut inner.out, status, headers, self.closes(), &self.worker.config)?;
-                inner.status = status;
+                self.start_stream(inner, status, headers)?;
                 inner.opened = Some(Opened::EventStream);
                 Stats::add(&self.worker.stats.event_streams, 1);
             }

@@ -69,7 +69,7 @@ impl FolderOptions {
 
 /// All folders of a server, as a service.
 pub struct Folders {
-    /// Longest prefixes first, and those of a host before those of any.
+    /// Those of a host first, then the longest prefixes.
     folders: Vec<Arc<Folder>>,
 }
 
@@ -90,7 +90,7 @@ impl Folders {
             Ok(Arc::new(Folder { cache_control: options.cache_control(), options: options.clone(), root }))
         };
         let mut folders: Vec<_> = options.iter().map(open).collect::<Result<_, _>>()?;
-        let rank = |folder: &Arc<Folder>| (folder.options.prefix.len(), folder.options.host.is_some());
+        let rank = |folder: &Arc<Folder>| (folder.options.host.is_some(), folder.options.prefix.len());
         folders.sort_by_key(|folder| std::cmp::Reverse(rank(folder)));
         Ok(Self { folders })
     }

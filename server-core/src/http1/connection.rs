@@ -219,7 +219,7 @@ impl<'w, T: Transport> Connection<'w, T> {
         let framing = head.framing;
         let waits_for_continue = head.expects_continue;
         let now = self.worker.now();
-        let peer = self.worker.proxies().see_through(&self.peer, &mut head);
+        let peer = self.worker.admit(&self.peer, &mut head);
         let exchange = Exchange::new(head, peer, Rc::clone(&self.worker), now);
         let mut body = BodyDecoder::new(framing, self.worker.config.max_body_size);
         service::begin(&exchange);

@@ -48,7 +48,7 @@ pub(super) async fn serve(
         }
     };
     drop(parts);
-    let peer = worker.proxies().see_through(&peer, &mut head);
+    let peer = worker.admit(&peer, &mut head);
     let exchange = Exchange::new(head, peer, Rc::clone(&worker), worker.now());
     if bodiless {
         exchange.push_inbound(Bytes::new(), true);

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::session::Session;
-use crate::transport::Transport;
+use crate::transport::{Sink, Transport};
 use crate::worker::Worker;
 
 /// Plaintext that one write takes: a run of full records for one system call.
@@ -115,6 +115,8 @@ impl<T: Transport> AsyncWrite for TlsStream<T> {
         Pin::new(&mut this.io).poll_shutdown(cx)
     }
 }
+
+impl<T: Transport> Sink for TlsStream<T> {}
 
 impl<T: Transport> Transport for TlsStream<T> {
     fn hung_up(&self) -> bool {

@@ -7,6 +7,7 @@ use clap::Args;
 use pagi_perl_runtime::LifespanMode;
 use serde::{Deserialize, Serialize};
 
+use super::mount::Mount;
 use super::value;
 
 /// What to serve.
@@ -19,6 +20,10 @@ pub struct AppOptions {
     /// Application file or module (older spelling of the positional argument)
     #[arg(short = 'a', long = "app", value_name = "FILE")]
     pub app: Option<String>,
+    /// Serve a further application (file or module) under a path, for requests of one host only with ,host=NAME behind
+    /// it; repeatable. APP gets what is left
+    #[arg(long = "mount", value_parser = Mount::parse, value_name = "PATH=APP")]
+    pub mounts: Vec<Mount>,
     /// Perl code that yields the application; wins over APP
     #[arg(short = 'e', value_name = "CODE", allow_hyphen_values = true)]
     pub code: Option<String>,

@@ -6,12 +6,14 @@ use std::time::Duration;
 use pagi_server_core::access_log::Format;
 use pagi_server_core::coding::Coding;
 use pagi_server_core::header::is_token;
+use pagi_server_core::offload::request_id::Source;
 use pagi_server_core::proxy::forwarded::Fields;
 use pagi_server_core::proxy::networks::Network;
 use pagi_server_core::tls::cipher;
 use pagi_server_core::tls::settings::{MinVersion, VerifyClient};
 
 use super::application::Lifespan;
+use super::offload::{Off, RequestId};
 
 /// A number.
 pub fn count<T: std::str::FromStr>(text: &str) -> Result<T, String> {
@@ -205,6 +207,53 @@ pub fn media_type(text: &str) -> Result<String, String> {
     match text.split_once('/') {
         Some((family, subtype)) if part(family) && part(subtype) => Ok(text.to_ascii_lowercase()),
         _ => Err("takes media types such as text/html or text/*".to_owned()),
+    }
+}
+
+/// Whose names of requests are taken over.
+///
+/// # Errors
+/// Like all parsers here.
+pub fn request_id(text: &str) -> Result<RequestId, String> {
+    match text {
+        "off" => Ok(Off::Off),
+        "generate" => Ok(Off::On(Source::Generate)),
+        "trusted" => Ok(Off::On(Source::Trusted)),
+        "accept" => Ok(Off::On(Source::Accept)),
+        _ => Err("takes off, generate, trusted or accept".to_owned()),
+    }
+}
+
+/// The name of a field, in lower case.
+///
+/// # Errors
+/// Like all parsers here.
+pub fn field_name(text: &str) -> Result<String, String> {
+    if is_token(text.as_bytes()) { Ok(text.to_ascii_lowercase()) } else { Err("takes the name of a field".to_owned()) }
+}
+
+/// A field.
+///
+/// # Errors
+/// Like all parsers here.
+pub fn field(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').unwrap_or((text, ""));
+    let value = value.trim();
+    match (field_name(name), header(value)) {
+        (Ok(name), Ok(value)) if !value.is_empty() => Ok((name, value)),
+        _ => Err("takes a field such as 'X-Robots-Tag: noindex'".to_owned()),
+    }
+}
+
+/// So many requests in so many seconds.
+///
+/// # Errors
+/// Like all parsers here.
+pub fn rate(text: &str) -> Result<(u32, Duration), String> {
+    let (requests, period) = text.split_once('/').unwrap_or_default();
+    match (requests.parse::<u32>(), seconds(period)) {
+        (Ok(requests @ 1..), Ok(period)) if !period.is_zero() => Ok((requests, period)),
+        _ => Err("takes requests and seconds, such as 100/60".to_owned()),
     }
 }
 

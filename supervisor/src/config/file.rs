@@ -89,7 +89,7 @@ fn item_of(name: &str, value: &DeValue<'_>) -> Result<String, String> {
 }
 
 /// Options whose values may be written as tables (`[[static]]`), and the keys that make up `PATH=CONTENT` there.
-const TABLES: [(&str, &str, &str); 1] = [("static", "path", "directory")];
+const TABLES: [(&str, &str, &str); 2] = [("static", "path", "directory"), ("mount", "path", "app")];
 
 /// A table as the command line would have it: `PATH=CONTENT,key=value,switch,no-switch`.
 fn row(name: &str, table: &DeTable<'_>, place: &str, content: &str) -> Result<String, String> {

@@ -11,7 +11,7 @@ use Scalar::Util ();
 # code reference. Every failure is an exception whose text is what the operator reads (reference-server 4.5, RUN-7).
 sub load {
     local $PAGI::Native::LOADING = 1;
-    my %option = (include => [], module => [], argument => []);
+    my %option = (include => [], module => [], argument => [], mount => []);
     while (my ($name, $value) = splice @_, 0, 2) {
         if (ref $option{$name}) { push @{$option{$name}}, $value }
         else { $option{$name} = $value }
@@ -19,8 +19,8 @@ sub load {
     unshift @INC, @{$option{include}};
     $ENV{PAGI_ENV} = $option{mode};
     _load_module_option($_) for @{$option{module}};
-    my $app = _application(\%option);
-    $app = _psgi($app, \%option) if _is_psgi($app, \%option);
+    my $app = _one_application(\%option);
+    $app = _mounted($app, \%option) if @{$option{mount}};
     # Some framework may have put a layer on it that buffers: what waits there would come late, and once from each worker.
     select((select(STDERR), $| = 1)[0]);
     $app = PAGI::WorkerPool::Lifespan::wrap($app) if $INC{'PAGI/WorkerPool.pm'} && require PAGI::WorkerPool::Lifespan;
@@ -42,9 +42,32 @@ sub describe {
     return sprintf '%s line %d', $start->file, $start->line;
 }
 
+sub _one_application {
+    my ($option) = @_;
+    my $app = _application($option);
+    return _is_psgi($app, $option) ? _psgi($app, $option) : $app;
+}
+
+# Each mount is "HOST\tPATH\tAPP"; the host is empty for any.
+sub _mounted {
+    my ($default, $option) = @_;
+    require PAGI::Native::Mounts;
+    my @mounts;
+    for my $mount (@{$option->{mount}}) {
+        my ($host, $path, $name) = split /\t/, $mount, 3;
+        utf8::decode($path);
+        my $app = eval { _one_application({ %$option, kind => 'named', source => $name, argument => [] }) };
+        die "Mount $path: $@" if !defined $app;
+        push @mounts, { path => $path, app => $app, length $host ? (host => $host) : () };
+    }
+    return PAGI::Native::Mounts::app($default, @mounts);
+}
+
 sub _application {
     my ($option) = @_;
     return _from_code($option->{source}) if $option->{kind} eq 'code';
+    # Nobody who names applications for some paths wants to publish the current directory under all others.
+    return _from_module('PAGI::App::NotFound', []) if $option->{kind} eq 'default' && @{$option->{mount}};
     return _from_module('PAGI::App::Directory', ['root=.']) if $option->{kind} eq 'default';
     my $name = $option->{source};
     my $is_file = $name !~ /::/ && ($name =~ m{/} || $name =~ /\.(?:pl|psgi)\z/i || -e $name);

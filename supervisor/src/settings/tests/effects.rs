@@ -3,6 +3,7 @@
 use super::*;
 use crate::log::{Destination, Format};
 use pagi_server_core::coding::Coding;
+use pagi_server_core::offload::request_id::Source;
 use pagi_server_core::proxy::forwarded::Fields;
 
 pub(super) const EFFECTS: &[(&[&str], Check)] = &[
@@ -33,6 +34,22 @@ pub(super) const EFFECTS: &[(&[&str], Check)] = &[
     (&["--compress-min-size", "7"], |s| s.offload().compression.min_size == 7),
     (&["--compress-level", "7"], |s| s.offload().compression.level == 7),
     (&["--compress-types", "A/b,text/*"], |s| s.offload().compression.types == ["a/b", "text/*"]),
+    (&["--request-id", "accept"], |s| s.offload().request_id.is_some_and(|options| options.header == "x-request-id")),
+    (&["--request-id", "generate", "--request-id-header", "X-Trace"], |s| {
+        s.pool_offload()
+            .request_id
+            .is_some_and(|options| options.header == "x-trace" && options.source == Source::Accept)
+    }),
+    (&["--request-id-header", "x"], |s| s.offload().request_id.is_none()),
+    (&["--security-headers"], |s| s.offload().fields.security),
+    (&["--hsts", "60"], |s| s.offload().fields.hsts == Some(60)),
+    (&["--response-header", "X-A:  b: c "], |s| s.offload().fields.fields == [("x-a".to_owned(), "b: c".to_owned())]),
+    (&["--rate-limit", "100/0.5", "--rate-limit-clients", "7"], |s| {
+        s.offload()
+            .rate
+            .is_some_and(|rate| (rate.requests, rate.period, rate.clients) == (100, Duration::from_millis(500), 7))
+    }),
+    (&["--mount", "/api=api.pl"], |s| s.app_spec().mounts == ["\t/api/\tapi.pl"]),
     (&["--static", "/a=b"], |s| s.offload().folders[0].directory == Path::new("/srv/here/b")),
     (&["--store-entries", "5"], |s| s.store.store_entries == 5),
     (&["--store-bytes", "5"], |s| s.store.store_bytes == 5),
@@ -92,6 +109,11 @@ fn the_rest_of_the_refusals_are_sentences() {
             &["--x-accel-redirect", "/p"],
             "--x-accel-redirect takes a path and a directory, such as /protected=/srv/files, got '/p'",
         ),
+        (&["--request-id", "on"], "--request-id takes off, generate, trusted or accept, got 'on'"),
+        (&["--request-id-header", "a b"], "--request-id-header takes the name of a field, got 'a b'"),
+        (&["--response-header", "X"], "--response-header takes a field such as 'X-Robots-Tag: noindex', got 'X'"),
+        (&["--rate-limit", "0/1"], "--rate-limit takes requests and seconds, such as 100/60, got '0/1'"),
+        (&["--rate-limit", "5/0"], "--rate-limit takes requests and seconds, such as 100/60, got '5/0'"),
         (&["--max-request-line", "0"], "--max-request-line takes a whole number from 1, got '0'"),
         (
             &["--access-log-format", "%{nothing}x"],
