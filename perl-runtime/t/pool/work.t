@@ -173,6 +173,18 @@ subtest 'WP-15: a server that stops does what waits' => sub {
     is [ grep { /kept/ } $pool->notes ], \@notes, 'and done';
 };
 
+subtest 'WP-8: a worker that leaves ends what it was ending' => sub {
+    local $ENV{POOL_KILL_GRACE} = 1000;
+    my $pool = pool('--workers', 1, '--pool', 1);
+    my $stuck = $pool->begin('call', name => 'gate.wait', args => ['stuck'], options => { timeout => 1 });
+    $pool->eventually('a job runs', sub { $pool->has_noted('begin stuck') });
+    is $pool->end($stuck), [ 'failed', 'Timeout' ], 'for too long';
+    my ($pid) = $pool->processes('pool');
+    kill TERM => $pool->server->pid;
+    $pool->eventually('its process goes when the worker does', sub { !kill 0 => $pid });
+    unlike $pool->server->log, qr/Pool process 1 \(\d+\) (?:did not stop in time|has shown no sign of life)/, 'and is not waited for';
+};
+
 subtest 'WP-16: signals of a terminal are not for pool processes' => sub {
     my $pool = pool('--workers', 1, '--pool', 1);
     my ($pid) = $pool->processes('pool');

@@ -5,6 +5,9 @@ use warnings;
 
 our $VERSION = '0.001';
 
+# Those whose time is running.
+my %pending;
+
 # The end of the process of a job that is given up. Holds the stream until that has come: its end is the end of the
 # process, or of the job at least, and the process's number may not be used after that.
 sub of {
@@ -42,16 +45,24 @@ sub _look_for_pid {
 sub _kill {
     my ($self) = @_;
     kill TERM => $self->{pid};
+    $pending{$self} = [ $$, $self->{pid} ];
     $self->{timer} = PAGI::Native::timer($self->{grace}, sub { kill KILL => $self->{pid}; $self->_over });
     return;
 }
 
 sub _over {
     my ($self) = @_;
+    delete $pending{$self};
     PAGI::Native::unwatch(delete $self->{watch}) if $self->{watch};
     PAGI::Native::cancel_timer(delete $self->{timer}) if $self->{timer};
     close delete $self->{stream} if $self->{stream};
     return;
+}
+
+# A worker that leaves cannot wait any longer, and nobody else knows of it.
+END {
+    local $?;
+    $_->[0] == $$ and kill KILL => $_->[1] for values %pending;
 }
 
 1;
@@ -71,7 +82,7 @@ PAGI::WorkerPool::Ending - ends the process of a job
 
 =head1 DESCRIPTION
 
-SIGTERM, and after C<grace> seconds SIGKILL, for the process of a job nobody waits for any more. A process that has only just taken the job either
+SIGTERM, and after C<grace> seconds, or when this worker ends, SIGKILL, for the process of a job nobody waits for any more. A process that has only just taken the job either
 notices that by itself and leaves it, or says its number and is ended then. Works inside a worker of C<pagi-server> only.
 
 =head1 METHODS

@@ -17,7 +17,7 @@ $shared->interest(news => 1)->on_message(sub ($channel, $message) { $_->done($me
 my $pool = PAGI::WorkerPool->new(
     max_size   => 100_000,
     max_jobs   => $ENV{POOL_MAX_JOBS} // 1000,
-    kill_grace => 0.3,
+    kill_grace => $ENV{POOL_KILL_GRACE} // 0.3,
     init       => sub { return { since => $$ } },
     handlers   => {
         'note.text' => sub ($state, $text, $seconds = 0) { select undef, undef, undef, $seconds; note($text); return $$ },
