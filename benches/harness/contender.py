@@ -74,6 +74,13 @@ class Ours(Contender):
         if protocol == H2:
             certificate, key = _certificate(directory)
             how = ["--ssl-cert", certificate, "--ssl-key", key, "--h2-max-requests", "0"]
+        if os.path.basename(application) == "static.pl":
+            # A directory of its own: nothing else of this run is to be served.
+            folder = os.path.join(directory, "static")
+            os.makedirs(folder, exist_ok=True)
+            with open(os.path.join(folder, "file"), "wb") as file:
+                file.write(pattern(FILE_SIZE))
+            how += ["--static", f"/={folder}"]
         return [
             self.program, "--workers", str(workers), "--no-access-log", "--max-connections", CONNECTIONS,
             "--port", str(port), *self.how, *how, application,

@@ -41,6 +41,10 @@ SCENARIOS = {
         ),
         Comparison("file", "a file of 100 KiB", "file", Exchange(flaw=exactly(pattern(FILE_SIZE)))),
         Comparison(
+            "static", "a file of 100 KiB from a static folder, without the application", "static",
+            Exchange(path="/file", flaw=exactly(pattern(FILE_SIZE))),
+        ),
+        Comparison(
             "latency", "hello over a single connection", "hello", HELLO,
             connections=1, latency_matters=True,
         ),
