@@ -62,7 +62,7 @@ subtest 'WP-22: in the pool' => sub {
     is $client->get('/pid')->text, $worker, 'a plain route stays';
     is $client->get('/simple/quick')->text, $worker, 'and so does one of PAGI::Simple';
     my $answer = $client->get('/sync/7');
-    is $answer->text, "$process 7", 'a route of PAGI::App::Router goes, and finds its parameters again';
+    is $answer->text, "$process 7", 'WP-30: a route of PAGI::App::Router goes once it is matched, and is matched again there';
     is $answer->header('x-middleware'), $process, 'its middleware changes the response once';
     is [ sort map { /middleware in (\d+)/ } $pool->notes ], [ sort $worker, $process ], 'though it was called in both';
     is $client->get('/mounted/a/b')->text, "$process /mounted /a/b", 'WP-29: a mounted application';

@@ -58,6 +58,15 @@ subtest 'WP-14: one job at a time for a key' => sub {
     like $pool->ask('forget_key'), qr/\AUnknown options of a call: key\. Valid: args, queue_timeout, timeout/, 'call_forget takes no key';
 };
 
+subtest 'WP-20: each server has its own pool' => sub {
+    my ($one, $other) = map { pool('--workers', 1, '--pool', 1) } 1 .. 2;
+    my $held = $one->begin('call', name => 'gate.wait', args => ['mine'], options => { key => 'a' });
+    $one->eventually('one holds the key', sub { $one->has_noted('begin mine') });
+    is $other->ask('call', name => 'note.text', args => ['yours'], options => { key => 'a' })->[0], 'done', 'which is nothing to the other';
+    $one->note('open mine');
+    is $one->end($held)->[0], 'done', 'it ends';
+};
+
 subtest 'WP-17: progress' => sub {
     my $pool = pool('--workers', 1, '--pool', 1);
     my ($seen, $class, $since) = $pool->ask('progress')->@*;
