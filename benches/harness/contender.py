@@ -179,6 +179,15 @@ class Feersum(Contender):
         ]
 
 
+class Floor(Contender):
+    """A C program that makes the system calls which every server has to make, and nothing else."""
+
+    def command(self, application, port, workers, directory, protocol=HTTP1):
+        program = os.path.join(directory, "floor")
+        subprocess.run([self.program, "-O2", "-o", program, application], check=True)
+        return [program, str(port)]
+
+
 def _certificate(directory):
     """A self-signed certificate for this run; TLS costs the same with any."""
     certificate, key = os.path.join(directory, "cert.pem"), os.path.join(directory, "key.pem")
@@ -213,6 +222,7 @@ PEERS = {
         _under_starman("dancer2", ".dancer2.psgi", "Dancer2", packages="libdancer2-perl"),
         Mojo("mojo", ".mojo.pl", "perl", ("Mojolicious",), "libmojolicious-perl"),
         Nginx("nginx", ".nginx.conf", "nginx", (), "nginx-light", speaks=(HTTP1, H2C, H2)),
+        Floor("floor", ".floor.c", "cc", (), "gcc"),
         Hypercorn("hypercorn", "_asgi.py", "hypercorn", (), "none; hypercorn from PyPI on the PATH", speaks=(H2C, H2)),
         Uvicorn(
             "uvicorn", "_asgi.py", "/usr/bin/python3",
