@@ -59,8 +59,9 @@ test-systemd: deps-test ## The server under a real systemd: reloads, upgrades, c
 	cargo build -p pagi-supervisor
 	tests/systemd $(SERVER)
 
-conformance: deps-test build ## The 517 cases of the Autobahn suite, and docs/conformance.md anew; see tests/autobahn
+conformance: deps-test build ## The 517 cases of the Autobahn suite over ws and wss, and docs/conformance.md anew; see tests/autobahn
 	tests/autobahn
+	tests/autobahn --tls
 	tests/conformance
 
 tls-audit: deps-run ## Scan the server's TLS with sslyze (from PyPI) and testssl.sh
