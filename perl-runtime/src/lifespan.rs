@@ -57,11 +57,6 @@ impl LifespanCall {
         self.status.borrow().clone()
     }
 
-    /// `--lifespan off`: the application was never asked.
-    pub(crate) fn skip(&self) {
-        self.status.replace(Status::Declined(None));
-    }
-
     /// Keeps what the application call came to, for the worker's whole life when it is pending (APP-10).
     pub(crate) fn called(&self, handles: Handles, outcome: Outcome, call: usize) -> Result<(), crate::call::Exited> {
         self.handles.replace(Some(handles));

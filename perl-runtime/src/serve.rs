@@ -247,10 +247,6 @@ impl Service {
 
     /// Runs start-up; the failure comes back as the sentence to log (LIFE-6 to LIFE-9).
     fn start_lifespan(&mut self) -> Result<Option<String>, Exited> {
-        if self.lifespan == LifespanMode::Off {
-            self.worker.lifespan.skip();
-            return Ok(None);
-        }
         self.worker.start_lifespan(self.worker_num)?;
         let started = Instant::now();
         loop {

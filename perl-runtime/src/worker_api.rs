@@ -55,8 +55,6 @@ pub enum LifespanMode {
     Auto,
     /// Declining is a start-up failure (LIFE-9).
     On,
-    /// Never call the application for lifespan: kept for users of the reference server.
-    Off,
 }
 
 /// The way into the pool of processes for blocking code.

@@ -1,6 +1,13 @@
 //! What the rules for scopes and responses say of WebSocket requests. The protocol itself is tested elsewhere.
 
+use std::time::Duration;
+
 use pagi_tests::lab::{Lab, get_and_close, request};
+use pagi_tests::websocket::frame;
+
+/// First bytes of frames that are whole messages.
+const TEXT: u8 = 0x81;
+const BINARY: u8 = 0x82;
 
 const HANDSHAKE: &str = "Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\n\
                          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: a, b\r\nX: \x01\r\n";
@@ -29,7 +36,7 @@ fn handshake(path: &str, more: &str) -> Vec<u8> {
 }
 
 #[test]
-fn hdr_8_scope_5_scope_7_scope_12_ver_5_path_9_the_scope_of_a_handshake() {
+fn ws_3_ws_5_ws_38_hdr_8_scope_5_scope_7_scope_12_ver_5_path_9_the_scope_of_a_handshake() {
     let lab = Lab::new(DUMP);
     let mut raw = lab.connect();
     let port = raw.local_port();
@@ -68,7 +75,7 @@ fn hdr_8_scope_5_scope_7_scope_12_ver_5_path_9_the_scope_of_a_handshake() {
 }
 
 #[test]
-fn amb_5_app_4_resp_1_handshakes_that_nobody_answers() {
+fn ws_12_amb_5_app_4_resp_1_handshakes_that_nobody_answers() {
     let lab = Lab::new(DUMP);
     for (path, status) in [("/silent", 500), ("/die", 500), ("/close", 403)] {
         let mut raw = lab.connect();
@@ -99,4 +106,76 @@ fn evt_3_evt_6_send_10_events_of_other_scopes_fail() {
     let mut raw = lab.connect();
     raw.send(handshake("/", ""));
     assert_eq!(raw.response("GET").text(), "accepted:");
+}
+
+#[test]
+fn ws_2_nothing_is_answered_before_the_application_accepts() {
+    let lab = Lab::new(
+        r#"route '/' => async sub ($scope, $receive, $send) {
+            await $receive->();
+            note('asked');
+            await Future::IO->sleep(0.02) until -e "$ENV{LAB_NOTES}.go";
+            await $send->({ type => 'websocket.accept' });
+            await $receive->();
+        };"#,
+    );
+    let mut raw = lab.connect();
+    raw.send(handshake("/", ""));
+    lab.wait_for_note("asked");
+    assert!(raw.is_silent_for(Duration::from_millis(300)), "{}", raw.shown());
+    std::fs::write(lab.server.path("notes.go"), "").expect("a file can be written");
+    raw.read_until_contains("HTTP/1.1 101 ");
+}
+
+#[test]
+fn ws_6_ws_10_ws_18_accepting_blindly_and_talking_early() {
+    let lab = Lab::new(
+        r#"route '/' => async sub ($scope, $receive, $send) {
+            await $send->({ type => 'websocket.accept' });
+            for my $number (1 .. 3) {
+                my $event = await $receive->();
+                note(join ' ', map { $_ eq 'type' ? $event->{type} : "$_=$event->{$_}" } sort keys %$event);
+            }
+        };"#,
+    );
+    let mut raw = lab.connect();
+    // The first frames are in the packet of the handshake.
+    raw.send([handshake("/", ""), frame(TEXT, b"early"), frame(BINARY, b"bytes")].concat());
+    lab.assert_notes(&["websocket.connect", "text=early websocket.receive", "bytes=bytes websocket.receive"]);
+}
+
+#[test]
+fn ws_10_what_comes_before_accept_is_bounded() {
+    let lab = Lab::new(
+        r#"route '/' => async sub ($scope, $receive, $send) {
+            note('waiting');
+            await Future::IO->sleep(30);
+        };"#,
+    );
+    let mut raw = lab.connect();
+    raw.send(handshake("/", ""));
+    lab.wait_for_note("waiting");
+    let block = frame(TEXT, &[b'x'; 100]).repeat(1000);
+    let mut taken = 0;
+    while let Ok(sent @ 1..) = raw.offer_some(&block, Duration::from_millis(300)) {
+        taken += sent;
+        assert!(taken < 64 << 20, "the server reads on and on");
+    }
+}
+
+#[test]
+fn ws_11_ws_25_a_client_that_leaves_before_it_is_accepted() {
+    let lab = Lab::new(
+        r#"route '/' => async sub ($scope, $receive, $send) {
+            await $receive->();
+            note('asked');
+            my $event = await $receive->();
+            note("$event->{type} $event->{code} $event->{reason}");
+        };"#,
+    );
+    let mut raw = lab.connect();
+    raw.send(handshake("/", ""));
+    lab.wait_for_note("asked");
+    drop(raw);
+    lab.assert_notes(&["asked", "websocket.disconnect 1006 client_closed"]);
 }

@@ -200,6 +200,13 @@ fn life_9_strict_mode_makes_declining_fatal() {
 }
 
 #[test]
+fn life_10_nothing_skips_the_exchange() {
+    let outcome = Setup::perl(&application(BOTH, "await answer($send, 'x');")).args(["--lifespan", "off"]).run();
+    assert_eq!(outcome.code(), 2);
+    outcome.assert_says("Invalid lifespan_mode 'off': applications are always asked");
+}
+
+#[test]
 fn life_11_src_2_failing_after_startup_is_logged_and_serving_goes_on() {
     let lifespan = format!("{STARTED}\n await Future::IO->sleep(0.05);\n die 'the ticker broke'; # HERE");
     let text = application(&lifespan, "await answer($send, 'still here');");

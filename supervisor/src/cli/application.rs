@@ -48,7 +48,7 @@ pub struct AppOptions {
     /// Let development mode wrap the application in PAGI::Middleware::Lint (the default)
     #[arg(long = "default-middleware", overrides_with = "no_default_middleware")]
     pub default_middleware: bool,
-    /// Lifespan events: auto (an application may decline), on (it must not), off
+    /// Lifespan events: auto (an application may decline), on (it must not)
     #[arg(long, default_value = "auto", value_parser = value::lifespan, value_name = "MODE")]
     pub lifespan: Lifespan,
     /// Seconds an application has for lifespan start-up; 0 = no limit
@@ -66,8 +66,6 @@ pub enum Lifespan {
     Auto,
     /// It must not.
     On,
-    /// It is not asked.
-    Off,
 }
 
 impl From<Lifespan> for LifespanMode {
@@ -75,7 +73,6 @@ impl From<Lifespan> for LifespanMode {
         match mode {
             Lifespan::Auto => Self::Auto,
             Lifespan::On => Self::On,
-            Lifespan::Off => Self::Off,
         }
     }
 }

@@ -96,8 +96,11 @@ pub fn lifespan(text: &str) -> Result<Lifespan, String> {
     match text {
         "auto" => Ok(Lifespan::Auto),
         "on" => Ok(Lifespan::On),
-        "off" => Ok(Lifespan::Off),
-        _ => Err(format!("Invalid lifespan_mode '{text}': must be auto, on or off")),
+        // LIFE-10.
+        "off" => Err("Invalid lifespan_mode 'off': applications are always asked; with auto, the default, one that \
+                      handles no lifespan events is served without"
+            .to_owned()),
+        _ => Err(format!("Invalid lifespan_mode '{text}': must be auto or on")),
     }
 }
 

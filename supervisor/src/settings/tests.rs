@@ -118,7 +118,6 @@ const EFFECTS: &[(&[&str], Check)] = {
         (&["--heartbeat-timeout", "0"], |s| s.processes.heartbeat_timeout.is_zero()),
         (&["--shutdown-timeout", "5"], |s| s.processes.shutdown_timeout == Duration::from_secs(5)),
         (&["--no-preload"], |s| s.processes.no_preload),
-        (&["--lifespan", "off"], |s| s.lifespan == Lifespan::Off),
         (&["--lifespan=on"], |s| s.lifespan == Lifespan::On),
         (&["--lifespan-startup-timeout", "0"], |s| optional(s.startup_timeout).is_none()),
         (&["--log-level", "warn"], |s| s.log.level == Level::Warn),
@@ -209,7 +208,12 @@ fn refusals_are_sentences() {
         (&["--socket-mode", "0668"], "--socket-mode must be an octal value like 0660, got: 0668"),
         (&["--socket", "a", "--listen", "b"], "Cannot specify both 'listen' and 'socket' options"),
         (&["--log-level", "loud"], "Invalid log_level 'loud': must be debug, info, warn or error"),
-        (&["--lifespan", "maybe"], "Invalid lifespan_mode 'maybe': must be auto, on or off"),
+        (&["--lifespan", "maybe"], "Invalid lifespan_mode 'maybe': must be auto or on"),
+        (
+            &["--lifespan", "off"],
+            "Invalid lifespan_mode 'off': applications are always asked; with auto, the default, one that handles no \
+             lifespan events is served without",
+        ),
         (&["--access-log-format", "%z"], "Unknown access log format atom '%z'"),
         (&["--access-log-format", "%{x"], "Unterminated %{...} in access log format"),
         (&["--access-log-format", "%{x}o"], "Expected 'i' after %{x} in access log format"),
