@@ -9,8 +9,8 @@ use File::Temp ();
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
-my $START_SECONDS = 20;
-my $STOP_SECONDS  = 10;
+my $START_SECONDS = 60;
+my $STOP_SECONDS  = 30;
 
 sub new {
     my ($class, %args) = @_;

@@ -9,7 +9,7 @@ use Encode ();
 use PAGI::Utils::TextJSON ();
 use PAGITest::Wire;
 
-my $SECONDS = 5;
+my $SECONDS = 20;
 
 sub connect {
     my ($class, $port, $request, $decline_ok) = @_;

@@ -13,7 +13,7 @@ use PAGI::Utils::Random qw(secure_random_bytes);
 use PAGI::Utils::TextJSON ();
 use PAGITest::Wire;
 
-my $SECONDS = 5;
+my $SECONDS = 20;
 my %OPCODE = (text => 1, bytes => 2, close => 8, ping => 9, pong => 10);
 
 sub connect {

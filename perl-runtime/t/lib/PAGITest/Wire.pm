@@ -9,7 +9,7 @@ use IO::Select ();
 use IO::Socket::INET ();
 use Time::HiRes qw(time);
 
-my $SECONDS = 10;
+my $SECONDS = 30;
 
 sub new {
     my ($class, $port) = @_;
