@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use pagi_perl_runtime::{AppSource, AppSpec};
 use pagi_server_core::Config;
-use pagi_server_core::access_log::{AccessLog, Format, Sink};
 use pagi_server_core::offload::request_id::{RequestIdOptions, Source};
 use pagi_server_core::pool::gate::GateOptions;
 use pagi_server_core::tls::Terminator;
@@ -24,10 +23,14 @@ use crate::cli::{
     ServiceOptions, StoreOptions,
 };
 use crate::config::origin::{Effective, Origin};
-use crate::log::{Destination, Format as LogFormat, Level, LogSettings};
+use crate::log::{Level, LogSettings};
 use crate::policy::Limits;
 use crate::tls::{self, Tls};
 use crate::usage::Answer;
+
+mod logs;
+
+pub use logs::AccessLogSettings;
 
 /// The mode in which an application is served to real users.
 const PRODUCTION: &str = "production";
@@ -108,17 +111,6 @@ pub struct AppSettings {
     pub future_xs: bool,
     /// Directory the command was started in: where relative names are looked up.
     pub directory: PathBuf,
-}
-
-/// The access log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccessLogSettings {
-    /// Preset or format, checked.
-    pub format: String,
-    /// File, or standard error.
-    pub file: Option<PathBuf>,
-    /// One of so many requests is logged.
-    pub one_of: u64,
 }
 
 /// Running as a service; paths are absolute.
@@ -232,7 +224,7 @@ fn check(parsed: cli::Parsed, directory: PathBuf, default_mode: &str) -> Result<
             http.max_connections
         ));
     }
-    let access_log = access_log(&parsed, &mode, &directory);
+    let access_log = logs::access_log(&parsed, &mode, &directory);
     if access_log.as_ref().is_some_and(|log| log.file.is_none()) && std::io::stderr().is_terminal() {
         warnings
             .push("The access log is a terminal, which is slow; use --access-log FILE or --no-access-log".to_owned());
@@ -355,18 +347,6 @@ fn addresses(
 }
 
 /// Off in production unless a file is named (reference-server 3.2).
-fn access_log(parsed: &cli::Parsed, mode: &str, directory: &Path) -> Option<AccessLogSettings> {
-    let options = &parsed.options.logs;
-    // A file on the command line wins over the word of the configuration file that there is none.
-    let off = options.no_access_log && parsed.rank("no_access_log") >= parsed.rank("access_log");
-    let wanted = !off && (options.access_log.is_some() || mode != PRODUCTION);
-    wanted.then(|| AccessLogSettings {
-        format: options.access_log_format.clone(),
-        file: options.access_log.as_ref().map(|file| directory.join(file)),
-        one_of: options.access_log_sample,
-    })
-}
-
 fn service(options: ServiceOptions, directory: &Path) -> ServiceSettings {
     let anchor = |path: Option<PathBuf>| path.map(|path| directory.join(path));
     ServiceSettings {
@@ -388,18 +368,6 @@ impl Settings {
     #[must_use]
     pub fn has_workers(&self) -> bool {
         self.processes.workers > 1 || self.pool.pool > 0
-    }
-
-    /// Whether what the application writes to standard error becomes lines of the log. A single process that logs text
-    /// to standard error is a program in somebody's terminal, and one in the background has no standard error.
-    #[must_use]
-    pub fn captures_stderr(&self) -> bool {
-        match self.log.destination {
-            Destination::Stderr => {
-                !self.service.daemonize && (self.has_workers() || self.log.format == LogFormat::Json)
-            }
-            _ => true,
-        }
     }
 
     /// The application as the Perl runtime wants it.
@@ -585,47 +553,6 @@ impl Settings {
     /// What is wrong with which file.
     pub fn tls_terminator(&self) -> Result<Option<Terminator>, String> {
         self.tls.as_ref().map(Tls::terminator).transpose()
-    }
-
-    /// The log level that the configuration asks for.
-    #[must_use]
-    pub fn configured_level(&self) -> Level {
-        let said = |key: &str| self.effective.iter().find(|option| option.key == key)?.values.first();
-        match said("log_level").map(|level| Level::parse(level)) {
-            _ if self.quiet => Level::Error,
-            Some(Ok(level)) => level,
-            _ => self.log.level,
-        }
-    }
-
-    /// Every option as it is in effect now, what was changed while the server runs included.
-    #[must_use]
-    pub fn in_effect(&self) -> Vec<Effective> {
-        let mut options = self.effective.clone();
-        if self.log.level != self.configured_level()
-            && let Some(option) = options.iter_mut().find(|option| option.key == "log_level")
-        {
-            option.values = vec![self.log.level.word().to_owned()];
-            option.origin = Origin::Told;
-        }
-        options
-    }
-
-    /// Opens the access log. `stderr` is standard error when it is not the process's own any more.
-    ///
-    /// # Errors
-    /// `Cannot open access log PATH: REASON`.
-    pub fn open_access_log(&self, stderr: Option<std::fs::File>) -> Result<Option<AccessLog>, String> {
-        let Some(settings) = &self.access_log else { return Ok(None) };
-        let format = Format::parse(&settings.format)?;
-        let log = match (&settings.file, stderr) {
-            (Some(file), _) => AccessLog::new(format, Sink::File(file.clone()))?,
-            (None, None) => AccessLog::new(format, Sink::Stderr)?,
-            // Whoever waits for the end of our output must not wait for a server in the background.
-            (None, Some(_)) if self.service.daemonize => return Ok(None),
-            (None, Some(stderr)) => AccessLog::on(format, stderr),
-        };
-        Ok(Some(log.sampled(settings.one_of)))
     }
 }
 
