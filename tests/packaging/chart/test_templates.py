@@ -219,13 +219,12 @@ class Surroundings(unittest.TestCase):
     def test_redis_comes_from_the_secret(self):
         chart = Rendered(files=[CHART / "ci/redis-values.yaml"])
         environment = {entry["name"]: entry for entry in chart.container()["env"]}
-        reference = environment["PAGI_CHANNELS_BACKEND"]["valueFrom"]["secretKeyRef"]
+        reference = environment["REDIS_URL"]["valueFrom"]["secretKeyRef"]
         self.assertEqual(reference, {"name": "valkey", "key": "url"})
         self.assertEqual(environment["SHOP_NAME"]["value"], "Corner shop")
 
-    def test_redis_by_url(self):
-        chart = Rendered({"channels": {"redis": {"url": "redis://cache:6379/1"}}})
-        self.assertEqual(chart.container()["env"], [{"name": "PAGI_CHANNELS_BACKEND", "value": "redis://cache:6379/1"}])
+    def test_without_variables_there_is_no_environment(self):
+        self.assertNotIn("env", Rendered().container())
 
     def test_ingress_leads_to_the_service(self):
         chart = Rendered(files=[CHART / "ci/ingress-values.yaml"])
