@@ -20,7 +20,7 @@ RUN PROFILE="$PROFILE" packaging/compile \
     && strip target/dist/bin/* \
     && packaging/install /out \
     && rm -rf /out/etc /out/usr/lib /out/usr/share/man /out/usr/share/bash-completion /out/usr/share/fish \
-        /out/usr/share/zsh /out/usr/share/doc/pagi/examples \
+        /out/usr/share/zsh /out/usr/share/doc/pagi/examples /out/usr/share/doc/pagi/docs \
     && install -D -m 644 packaging/files/container.toml /out/etc/pagi/pagi.toml
 
 FROM debian:${DEBIAN}-slim

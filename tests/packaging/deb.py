@@ -5,10 +5,11 @@ usage: deb.py SUITE...       bookworm (systemd 252, Perl 5.36) and trixie (syste
 
 import json
 import pathlib
+import re
 import shutil
 import sys
 
-from machine import Box, Root, Steps, following, version
+from machine import TOP, Box, Root, Steps, following, version
 
 APP = """use strict;
 use warnings;
@@ -48,6 +49,33 @@ def install(box, steps, package):
                 "the access log belongs to pagi, and others cannot read it")
     pages = box.call("sh", "-c", "ls /usr/share/man/man1 /usr/share/man/man3 | grep -c -i pagi").stdout.strip()
     steps.expect(int(pages) > 50, f"{pages} manual pages are installed")
+    documents(box, steps)
+    hardening(box, steps)
+
+
+def documents(box, steps):
+    doc = box.path / "usr/share/doc/pagi"
+    names = {path.name for path in (TOP / "docs").glob("*.md")}
+    steps.equal({path.name for path in (doc / "docs").iterdir()}, names, f"{len(names)} documents are where README.md links to")
+    # Those that need nothing but what the package depends on.
+    for example in ("hello", "cgi"):
+        told = box.call("pagi-server", "--check", f"/usr/share/doc/pagi/examples/{example}/app.pl", check=False)
+        steps.equal(told.returncode, 0, f"the installed example {example} loads")
+    steps.expect(box.call("test", "-x", "/usr/share/doc/pagi/examples/cgi/cgi-bin/guestbook", check=False).returncode == 0,
+                 "and its scripts can be executed")
+    for example in ("catalyst", "dancer2", "psgi-bridge"):
+        steps.expect((doc / "examples" / example / "app.psgi").is_file(), f"the example {example} is installed")
+    steps.expect((doc / "examples/mojolicious/app.pl").is_file(), "the example mojolicious is installed")
+    listed = {entry["name"] for entry in json.loads((doc / "sbom.cdx.json").read_text())["components"]}
+    steps.equal({"brotli", "mime_guess", "nix", "ratatui", "zstd"} - listed, set(), f"the SBOM lists {len(listed)} components")
+
+
+def hardening(box, steps):
+    told = box.call("systemd-analyze", "security", "--no-pager", "pagi.service").stdout
+    level = re.search(r"Overall exposure level for pagi.service: ([0-9.]+)", told).group(1)
+    steps.expect(float(level) <= 2.0, f"systemd-analyze security says {level}", told)
+    steps.equal(box.show("pagi", "FileDescriptorStoreMax"), "1024", "systemd has a store for the listening sockets")
+    steps.expect(int(box.show("pagi", "NFileDescriptorStore")) > 0, "and the server has put them there")
 
 
 def reload(box, steps):
@@ -108,6 +136,7 @@ def rotate(box, steps):
 
 def upgrade(box, steps, package, number, own):
     main = box.show("pagi", "MainPID")
+    before = box.call("pagi-server", "--version").stdout
     box.call("rm", "-f", "/root/stop")
     shutil.copy(pathlib.Path(__file__).with_name("clients.py"), box.path / "root/clients.py")
     clients = box.start_call("python3", "/root/clients.py", "5000", "/root/stop")
@@ -126,6 +155,8 @@ def upgrade(box, steps, package, number, own):
     counts = json.loads(output.strip().splitlines()[-1])
     steps.equal(list(counts), ["ok"], f"no request failed: {counts}")
     steps.expect(counts["ok"] > 1000, f"{counts['ok']} requests were answered meanwhile")
+    after = box.call("pagi-server", "--version").stdout
+    steps.expect(before != after and number in after, f"pagi-server --version says {after.strip()!r} after {before.strip()!r}")
     status = workers(box)
     steps.equal(status["version"], number, "the new version serves")
     steps.expect(box.show("pagi", "MainPID") != main, "systemd knows the new main process")

@@ -1,8 +1,10 @@
 """What packages are made of, as far as it can be checked without building one."""
 
+import json
 import pathlib
 import re
 import subprocess
+import tempfile
 import tomllib
 import unittest
 
@@ -92,6 +94,32 @@ class Dependencies(unittest.TestCase):
         last = (TOP / "Dockerfile").read_text().split("FROM ")[-1]
         for name in self.perl:
             self.assertIn(f" {name} ", last)
+
+
+class Licences(unittest.TestCase):
+    """What is linked is in the SBOM and has its licence beside it."""
+
+    def setUp(self):
+        with tempfile.TemporaryDirectory() as directory:
+            told = run("packaging/licences", directory, "--locked")
+            self.assertEqual(told.returncode, 0, told.stderr)
+            self.components = json.loads((pathlib.Path(directory) / "sbom.cdx.json").read_text())["components"]
+            self.texts = (pathlib.Path(directory) / "THIRD-PARTY").read_text()
+
+    def test_every_dependency_of_the_server_is_listed(self):
+        listed = {entry["name"] for entry in self.components}
+        seen = 0
+        for crate in ("server-core", "perl-runtime", "supervisor"):
+            for name, wanted in tomllib.loads((TOP / crate / "Cargo.toml").read_text())["dependencies"].items():
+                package = wanted.get("package", name) if isinstance(wanted, dict) else name
+                self.assertIn(package, listed, crate)
+                seen += 1
+        self.assertGreater(seen, 20)
+
+    def test_every_component_of_others_has_a_line_in_the_texts(self):
+        table = self.texts[:self.texts.index("=" * 78)]
+        lines = {line.split()[0] for line in table.splitlines()[2:] if line}
+        self.assertEqual({entry["name"] for entry in self.components if not entry["name"].startswith("pagi-")}, lines)
 
 
 class Chart(unittest.TestCase):
