@@ -21,6 +21,8 @@ pub struct Application {
     pub(crate) blocking: bool,
     /// Whether another event loop than the native one was chosen.
     pub(crate) has_foreign_loop: bool,
+    /// Clients are shown its exceptions: in development mode only.
+    pub(crate) shows_errors: bool,
 }
 
 impl Application {
@@ -88,7 +90,13 @@ impl Interpreter {
         let code = call(c"PAGI::Native::Loader::load", &arguments)?;
         let name = call(c"PAGI::Native::Loader::describe", &[&code])?.display();
         let blocking = call(c"PAGI::Native::Loader::is_blocking", &[&code])?.view().int() == Ok(1);
-        Ok(Application { code, name, blocking, has_foreign_loop: spec.foreign_loop.is_some() })
+        Ok(Application {
+            code,
+            name,
+            blocking,
+            has_foreign_loop: spec.foreign_loop.is_some(),
+            shows_errors: spec.mode == "development",
+        })
     }
 
     /// To be called in a child right after fork: random numbers and the loop's descriptors become its own.

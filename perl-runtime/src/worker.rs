@@ -48,6 +48,7 @@ use crate::perl::value::{Outcome, Scalar};
 use crate::worker_api::Host;
 
 mod entry;
+mod explaining;
 mod nesting;
 mod parking;
 
@@ -108,6 +109,7 @@ pub(crate) struct Loop {
     app_name: String,
     app_is_blocking: bool,
     app_has_foreign_loop: bool,
+    app_shows_errors: bool,
     host: Rc<dyn Host>,
     /// The way into the pool, where there is one.
     pub(crate) gate: Option<Rc<Gate>>,
@@ -168,6 +170,7 @@ impl Loop {
             app_name: app.name,
             app_is_blocking: app.blocking,
             app_has_foreign_loop: app.has_foreign_loop,
+            app_shows_errors: app.shows_errors,
             host,
             gate,
             heartbeat,
@@ -216,6 +219,7 @@ impl Loop {
             name: self.app_name.clone(),
             blocking: self.app_is_blocking,
             has_foreign_loop: self.app_has_foreign_loop,
+            shows_errors: self.app_shows_errors,
         }
     }
 
@@ -420,6 +424,10 @@ impl Loop {
         if self.is_forked_child() {
             return Err(Exited);
         }
+        let had_started = call.exchange.is_started();
+        if let State::Failed(error) = &state {
+            self.explain(token, call, error)?;
+        }
         let problem = match state {
             State::Done | State::Pending => None,
             State::Failed(error) => Some(error.display()),
@@ -429,7 +437,6 @@ impl Loop {
             }
         };
         let end = if problem.is_none() { CallEnd::Resolved } else { CallEnd::Failed };
-        let had_started = call.exchange.is_started();
         let verdict = call.exchange.call_ended(end);
         self.report_end(call, verdict, problem.as_deref(), had_started);
         call.waiting.borrow_mut().ended = true;

@@ -18,6 +18,10 @@ sub load {
     }
     unshift @INC, @{$option{include}};
     $ENV{PAGI_ENV} = $option{mode};
+    if ($option{mode} eq 'development') {
+        require PAGI::Native::ErrorPage;
+        PAGI::Native::ErrorPage::remember_stacks();
+    }
     _load_module_option($_) for @{$option{module}};
     my $app = _one_application(\%option);
     $app = _mounted($app, \%option) if @{$option{mount}};

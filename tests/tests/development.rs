@@ -1,0 +1,94 @@
+//! Development mode: what people see of their mistakes, and what nobody else may.
+
+use pagi_tests::app::{handler, line_of, perl};
+use pagi_tests::curl::curl;
+use pagi_tests::server::Setup;
+
+fn failing() -> String {
+    handler(
+        r#"    if ($path eq '/late') {
+        await $send->({ type => 'http.response.start', status => 200, headers => [] });
+        die "too late\n";
+    }
+    await Future::IO->sleep(0.01) if $path eq '/later';
+    die { code => 7 } if $path eq '/object';
+    die "caf\x{e9} \x{263a} <script>alert(1)</script>\e[31m\n" if $path eq '/markup';
+    inner('secret reason') if $path eq '/deep' || $path eq '/later';
+    await answer($send, 'fine');"#,
+    )
+    .replace(
+        "async sub handle",
+        "sub inner ($why) {\n    my $precious = '<b>source & code</b>';\n    die \"$why\\n\"; # thrown here\n}\nasync sub handle",
+    )
+}
+
+#[test]
+fn resp_1_an_exception_is_explained_to_a_browser() {
+    let text = failing();
+    for workers in [0, 2] {
+        let server = Setup::perl(&text).args(["-E", "development"]).workers(workers).start();
+        for path in ["/deep", "/later"] {
+            let page = curl(["-H", "Accept: text/html,*/*;q=0.8", &server.url(path)]);
+            assert_eq!(page.status, 500);
+            assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+            let shown = page.text();
+            assert!(shown.contains("secret reason") && shown.contains(&format!("GET {path}")), "{shown}");
+            // The frame that threw has its place, and its source with the lines around it, escaped.
+            let line = line_of(&text, "# thrown here");
+            assert!(shown.contains(&format!("line {line}, in main::inner")), "{shown}");
+            assert!(
+                shown.contains(&format!("<mark>{line:5}      die &quot;$why\\n&quot;; # thrown here</mark>")),
+                "{shown}"
+            );
+            assert!(shown.contains("&lt;b&gt;source &amp; code&lt;/b&gt;") && !shown.contains("<b>source"), "{shown}");
+            // Its caller, too.
+            assert!(shown.contains(&format!("line {}", line_of(&text, "inner('secret reason')"))), "{shown}");
+        }
+        assert!(server.has_said("PAGI application error: secret reason"), "{}", server.log());
+        assert_eq!(curl([server.url("/")]).text(), "fine");
+    }
+}
+
+#[test]
+fn resp_1_an_exception_is_explained_to_a_terminal() {
+    let server = Setup::perl(&failing()).args(["-E", "development"]).start();
+    let shown = curl([server.url("/markup")]);
+    assert_eq!(shown.status, 500);
+    assert_eq!(shown.header("content-type"), Some("text/plain; charset=utf-8"));
+    let text = shown.text();
+    assert!(text.contains("caf\u{e9} \u{263a} <script>alert(1)</script>\\x{1b}[31m\n"), "{text}");
+    assert!(text.contains("\n> "), "{text}");
+    let refused = curl(["-H", "Accept: text/html;q=0, */*", &server.url("/markup")]);
+    assert_eq!(refused.header("content-type"), Some("text/plain; charset=utf-8"));
+    let page = curl(["-H", "Accept: text/html", &server.url("/markup")]);
+    assert!(page.text().contains("&lt;script&gt;alert(1)&lt;/script&gt;"), "{page:?}");
+    assert!(!page.text().contains("<script"), "{page:?}");
+    // An exception need not be text, and a response that has begun stays as it is.
+    assert!(curl([server.url("/object")]).text().contains("HASH(0x"));
+    assert!(!String::from_utf8_lossy(&curl([server.url("/late")]).body).contains("too late"));
+}
+
+#[test]
+fn nothing_of_it_is_shown_in_any_other_mode() {
+    for mode in ["production", "none", "staging"] {
+        let server = Setup::perl(&failing()).args(["-E", mode]).start();
+        for accept in ["Accept: text/html", "Accept: */*"] {
+            let page = curl(["-H", accept, &server.url("/deep")]);
+            assert_eq!(page.status, 500);
+            let text = page.text();
+            assert!(!text.contains("secret") && !text.contains("inner") && !text.contains(".pl"), "{mode}: {text}");
+        }
+        assert!(server.has_said("PAGI application error: secret reason"), "{}", server.log());
+    }
+}
+
+#[test]
+fn an_application_may_keep_the_hook_for_itself() {
+    let own = perl(
+        "$SIG{__DIE__} = sub { note(\"seen $_[0]\") };\nsub application { my ($scope) = @_; die \"own reason\" }\n\\&application;",
+    );
+    let server = Setup::perl(&own).args(["-E", "development"]).start();
+    let page = curl(["-H", "Accept: text/html", &server.url("/")]);
+    // The text names its place.
+    assert!(page.text().contains("<mark>") && page.text().contains("own reason"), "{page:?}");
+}
