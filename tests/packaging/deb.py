@@ -33,6 +33,15 @@ def workers(box, socket="/run/pagi/control.sock"):
     return json.loads(told)
 
 
+def pids(box):
+    return {worker["pid"] for worker in workers(box)["workers"]}
+
+
+def replaced(box, before):
+    """Waits until the workers of before are gone: they are listed while they finish what they have."""
+    box.wait("the workers are replaced", lambda: not before & pids(box))
+
+
 def install(box, steps, package):
     shutil.copy(package, box.path / "root")
     box.call("apt-get", "install", "-y", "--no-install-recommends", f"/root/{package.name}")
@@ -85,13 +94,13 @@ def reload(box, steps):
     box.write("/etc/pagi/pagi.toml", own)
     box.call("systemctl", "restart", "pagi")
     steps.expect(box.get(URL).startswith("first, worker of "), "an application of one's own")
-    before = {worker["pid"] for worker in workers(box)["workers"]}
+    before = pids(box)
 
     box.write("/srv/app/app.pl", APP.format(text="second"))
     box.call("systemctl", "reload", "pagi")
     steps.expect(box.get(URL).startswith("second"), "systemctl reload returns when the new code serves")
-    after = {worker["pid"] for worker in workers(box)["workers"]}
-    steps.expect(not before & after, "every worker was replaced")
+    replaced(box, before)
+    steps.equal(len(pids(box)), 2, "every worker was replaced")
 
     box.write("/srv/app/app.pl", BROKEN)
     told = box.call("systemctl", "reload", "pagi", check=False)
@@ -106,9 +115,10 @@ def reload(box, steps):
     box.write("/srv/app/app.pl", APP.format(text="third"))
     box.call("systemctl", "reload", "pagi")
     steps.expect(box.get(URL).startswith("third"), "and mended code is loaded")
-    pids = {worker["pid"] for worker in workers(box)["workers"]}
+    before = pids(box)
     box.call("pagictl", "--socket", "/run/pagi/control.sock", "restart")
-    steps.expect(not pids & {worker["pid"] for worker in workers(box)["workers"]}, "pagictl restart replaces the workers")
+    replaced(box, before)
+    steps.equal(len(pids(box)), 2, "pagictl restart replaces the workers")
     return own
 
 
