@@ -10,7 +10,7 @@ import re
 import shutil
 
 from deb import APP, BROKEN, URL, workers
-from machine import HERE, QUICK, TARGET, Box, Root, Steps, following, version
+from machine import HERE, QUICK, TARGET, TOP, Box, Root, Steps, following, version
 
 SUITE = "trixie"
 PROVIDER = """Name: debian-provides
@@ -70,6 +70,12 @@ def install(box, steps, package):
     told = box.call("rpm", "-i", f"/root/{package.name}")
     steps.equal(told.stderr.strip(), "", "rpm -i says nothing")
     steps.equal(box.call("rpm", "-V", "pagi", check=False).stdout.strip(), "", "rpm -V finds every file as packaged")
+    files = set(box.call("rpm", "-ql", "pagi").stdout.split())
+    wanted = {f"/usr/share/doc/pagi/docs/{path.name}" for path in (TOP / "docs").glob("*.md")}
+    wanted |= {f"/usr/share/doc/pagi/examples/{name}/app.psgi" for name in ("catalyst", "dancer2", "psgi-bridge")}
+    wanted |= {f"/usr/share/doc/pagi/examples/{name}/app.pl" for name in ("hello", "mojolicious", "cgi")}
+    wanted |= {f"/usr/share/doc/pagi/{name}" for name in ("README.md", "NEWS.md", "THIRD-PARTY", "sbom.cdx.json")}
+    steps.equal(wanted - files, set(), f"{len(wanted)} documents, examples and lists are among its {len(files)} files")
     steps.expect(box.call("id", "pagi").stdout.startswith("uid="), "the scriptlet made the user")
     steps.equal(box.call("stat", "-c", "%U %a", "/var/lib/pagi").stdout.strip(), "pagi 750", "and the state directory")
     box.call("systemctl", "enable", "--now", "pagi")
@@ -89,6 +95,7 @@ def upgrade(box, steps, package, number, own):
     shutil.copy(HERE / "clients.py", box.path / "root/clients.py")
     log = box.path / "var/log/pagi/access.log"
     size = log.stat().st_size
+    before = box.call("pagi-server", "--version").stdout
     clients = box.start_call("python3", "/root/clients.py", "5000", "/root/stop")
     box.wait("there is load", lambda: log.stat().st_size > size + 50_000)
     told = box.call("rpm", "-U", f"/root/{package.name}")
@@ -98,6 +105,8 @@ def upgrade(box, steps, package, number, own):
     box.write("/root/stop", "")
     counts = json.loads(clients.communicate(timeout=120)[0].strip().splitlines()[-1])
     steps.equal(list(counts), ["ok"], f"no request failed: {counts}")
+    after = box.call("pagi-server", "--version").stdout
+    steps.expect(before != after and number in after, f"pagi-server --version says {after.strip()!r} after {before.strip()!r}")
     steps.equal(workers(box)["version"], number, "the new version serves")
     steps.equal((box.path / "etc/pagi/pagi.toml").read_text(), own, "%config(noreplace): the changed file was kept")
     steps.equal(box.call("rpm", "-q", "--queryformat", "%{VERSION}\n", "pagi").stdout.strip(), number, "one version is installed")
