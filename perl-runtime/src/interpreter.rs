@@ -1,6 +1,8 @@
 //! Starting Perl and loading an application.
 
-use std::path::Path;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use crate::native;
 use crate::perl::interpreter;
@@ -10,6 +12,15 @@ use crate::worker_api::{AppSource, AppSpec};
 /// The Perl interpreter of this process. It stays on the thread that started it.
 pub struct Interpreter {
     _one_thread: std::marker::PhantomData<*const ()>,
+}
+
+/// Where the code of an application is; absolute paths.
+#[derive(Debug, Default)]
+pub struct Sources {
+    /// Directories with everything below them.
+    pub directories: Vec<PathBuf>,
+    /// Files.
+    pub files: Vec<PathBuf>,
 }
 
 /// A loaded application.
@@ -71,6 +82,7 @@ impl Interpreter {
         option("kind", Scalar::text(kind));
         option("source", Scalar::bytes(source.as_bytes()));
         option("mode", Scalar::text(&spec.mode));
+        option("shows_errors", Scalar::int(i64::from(spec.shows_errors)));
         option("pool", Scalar::int(i64::from(spec.pool)));
         option("quiet", Scalar::int(i64::from(spec.quiet)));
         option("default_middleware", Scalar::int(i64::from(spec.default_middleware)));
@@ -95,8 +107,23 @@ impl Interpreter {
             name,
             blocking,
             has_foreign_loop: spec.foreign_loop.is_some(),
-            shows_errors: spec.mode == "development",
+            shows_errors: spec.shows_errors,
         })
+    }
+
+    /// Where the code of the application is, also of one that could not be loaded. What came with the system or the server is
+    /// left out.
+    #[must_use]
+    pub fn sources(&mut self) -> Sources {
+        let mut sources = Sources::default();
+        if let Ok(listed) = call(c"PAGI::Native::Loader::sources", &[]) {
+            for line in listed.view().bytes().unwrap_or_default().split(|&byte| byte == b'\n') {
+                let Some((kind, path)) = line.split_first() else { continue };
+                let path = PathBuf::from(OsStr::from_bytes(path));
+                if *kind == b'd' { sources.directories.push(path) } else { sources.files.push(path) }
+            }
+        }
+        sources
     }
 
     /// To be called in a child right after fork: random numbers and the loop's descriptors become its own.
@@ -113,7 +140,6 @@ impl Interpreter {
 }
 
 fn path(path: &Path) -> Scalar {
-    use std::os::unix::ffi::OsStrExt;
     Scalar::bytes(path.as_os_str().as_bytes())
 }
 

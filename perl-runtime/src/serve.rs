@@ -67,7 +67,7 @@ async fn carry_commands(
         let patience = match command {
             Command::Stop | Command::BecomeMold => Some(patience),
             Command::Hurry => Some(Duration::ZERO),
-            Command::Accept(_) | Command::ReopenLogs | Command::ReloadCertificates => None,
+            Command::Accept(_) | Command::ReopenLogs | Command::ReloadCertificates | Command::ShowTrouble(_) => None,
         };
         if let Some(patience) = patience {
             crate::worker::with(|worker| worker.stop_within(patience));
@@ -221,6 +221,7 @@ impl Service {
                 self.stopping = true;
                 self.hurried = true;
             }
+            Command::ShowTrouble(trouble) => self.worker.show_trouble(trouble),
             Command::ReopenLogs => self.core.reopen_access_log(),
             Command::ReloadCertificates => {
                 if let Some(tls) = &self.core.tls {

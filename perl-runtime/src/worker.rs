@@ -110,6 +110,8 @@ pub(crate) struct Loop {
     app_is_blocking: bool,
     app_has_foreign_loop: bool,
     app_shows_errors: bool,
+    /// Why newer code cannot be loaded.
+    trouble: RefCell<Option<String>>,
     host: Rc<dyn Host>,
     /// The way into the pool, where there is one.
     pub(crate) gate: Option<Rc<Gate>>,
@@ -171,6 +173,7 @@ impl Loop {
             app_is_blocking: app.blocking,
             app_has_foreign_loop: app.has_foreign_loop,
             app_shows_errors: app.shows_errors,
+            trouble: RefCell::default(),
             host,
             gate,
             heartbeat,
@@ -371,6 +374,10 @@ impl Loop {
         Stats::add(&self.core.stats.active, 1);
         let handles = call.waiting.borrow_mut().handles.take();
         let Some(handles) = handles else { return Ok(()) };
+        if self.answers_with_trouble(token, &call)? {
+            call.waiting.borrow_mut().handles = Some(handles);
+            return self.end_call(token, &call, State::Done);
+        }
         let exchange = &call.exchange;
         let outcome = self.timed(exchange, || {
             scope::call_application(

@@ -40,6 +40,8 @@ pub struct AppSpec {
     pub mode: String,
     /// Whether development mode may wrap the application in `PAGI::Middleware::Lint`.
     pub default_middleware: bool,
+    /// Clients are shown its exceptions: in development mode.
+    pub shows_errors: bool,
     /// There is a pool: an application known to block belongs there.
     pub pool: bool,
     /// The event loop that drives workers instead of the native one (`--loop`).
@@ -112,6 +114,8 @@ pub enum Command {
     ReopenLogs,
     /// Read TLS certificates anew.
     ReloadCertificates,
+    /// The newest code cannot be loaded, for this reason: show it to browsers, until it can be.
+    ShowTrouble(Option<String>),
 }
 
 /// What the worker tells the surrounding process. Called on the worker's thread, never from inside Perl.

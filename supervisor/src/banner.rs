@@ -21,7 +21,7 @@ pub fn compose(settings: &Settings, addresses: &[&Address], queues: &[usize]) ->
     let http2 = http2(settings, tls == "on");
     if settings.has_workers() {
         let sharing = if queues.iter().any(|&number| number > 1) { "reuseport" } else { "shared-socket" };
-        let workers = settings.processes.workers;
+        let workers = settings.processes.workers.max(1);
         format!(
             "PAGI Server (multi-worker, {sharing}) {listening} with {workers} workers \
              (loop: {loop_name}, max_conn: {connections}/worker, http2: {http2}, tls: {tls})"

@@ -1,6 +1,8 @@
 //! What the processes say to each other. Every message is one enum variant; the [`channel`](crate::channel) keeps
 //! their bounds.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::log::Level;
@@ -38,6 +40,13 @@ pub enum ToMold {
 /// Mold to master.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromMold {
+    /// Where its code is, as far as it was loaded; as many of these as are needed to say it all.
+    Sources {
+        /// Directories, with everything below them.
+        directories: Vec<PathBuf>,
+        /// Files.
+        files: Vec<PathBuf>,
+    },
     /// The application is loaded.
     Ready,
     /// It is not, and this is the text for the user.
@@ -81,6 +90,8 @@ pub enum ToWorker {
     LogLevel(Level),
     /// Read TLS certificates anew.
     ReloadCertificates,
+    /// New code cannot be loaded, for this reason, or it can again.
+    Trouble(Option<String>),
     /// The server is ready: let go of the terminal it was started from.
     Detach,
 }

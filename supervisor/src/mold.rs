@@ -14,7 +14,7 @@ use crate::process::fork::{Side, fork_into};
 use crate::process::{environment, title};
 use crate::settings::Settings;
 use crate::worker::{self, Post};
-use crate::{channel, daemon, exit, library, log, signals};
+use crate::{channel, daemon, exit, library, log, signals, sources};
 
 /// Lives as a mold, or, after a fork, as a worker.
 pub fn run(inheritance: Inheritance, generation: u32) -> i32 {
@@ -23,7 +23,12 @@ pub fn run(inheritance: Inheritance, generation: u32) -> i32 {
     if let Err(error) = signals::install_stop() {
         return fail(&inheritance.channel, format!("Cannot handle signals: {error}"));
     }
-    let (interpreter, application) = match load(&inheritance.settings) {
+    let tell_sources = |interpreter: &mut Interpreter| {
+        if inheritance.settings.processes.reload {
+            sources::tell(&inheritance.channel, interpreter.sources());
+        }
+    };
+    let (interpreter, application) = match load_and(&inheritance.settings, tell_sources) {
         Ok(loaded) => loaded,
         Err(message) => return fail(&inheritance.channel, message),
     };
@@ -100,7 +105,12 @@ fn check_threads() -> Result<(), String> {
 ///
 /// # Errors
 /// The finished text for the user.
-pub fn load(settings: &crate::settings::Settings) -> Result<(Interpreter, Application), String> {
+pub fn load(settings: &Settings) -> Result<(Interpreter, Application), String> {
+    load_and(settings, |_| {})
+}
+
+/// The same, and something else whether or not it can be loaded.
+fn load_and(settings: &Settings, and: impl FnOnce(&mut Interpreter)) -> Result<(Interpreter, Application), String> {
     let library = library::directory()?;
     let enter = |directory: &std::path::Path| {
         std::env::set_current_dir(directory)
@@ -111,7 +121,9 @@ pub fn load(settings: &crate::settings::Settings) -> Result<(Interpreter, Applic
         environment::give("PAGI_FUTURE_XS", "1");
     }
     let mut interpreter = Interpreter::start(&library)?;
-    let application = interpreter.load(&settings.app_spec())?;
+    let application = interpreter.load(&settings.app_spec());
+    and(&mut interpreter);
+    let application = application?;
     if settings.service.daemonize {
         // A service in the background must not keep a file system busy.
         enter(std::path::Path::new("/"))?;

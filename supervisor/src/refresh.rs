@@ -5,7 +5,7 @@ use crate::config::origin::Effective;
 use crate::settings::{self, Settings};
 
 /// Options that the master has acted upon once and for all.
-const NEEDS_RESTART: [&str; 19] = [
+const NEEDS_RESTART: [&str; 20] = [
     "listen",
     "host",
     "port",
@@ -15,6 +15,7 @@ const NEEDS_RESTART: [&str; 19] = [
     "reuseport",
     "listener_backlog",
     "no_preload",
+    "reload",
     "user",
     "group",
     "allow_root",
@@ -70,6 +71,7 @@ fn merge(current: &Settings, mut new: Settings) -> (Settings, Vec<String>) {
     new.queues = current.queues;
     new.backlog = current.backlog;
     new.processes.no_preload = current.processes.no_preload;
+    new.processes.reload = current.processes.reload;
     new.app.directory.clone_from(&current.app.directory);
     new.service.clone_from(&current.service);
     // Where TLS is spoken was decided when the addresses were bound.

@@ -34,6 +34,8 @@ pub use logs::AccessLogSettings;
 
 /// The mode in which an application is served to real users.
 const PRODUCTION: &str = "production";
+/// The mode for whoever writes it.
+const DEVELOPMENT: &str = "development";
 
 /// Settings of a server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -154,7 +156,7 @@ pub struct Checked {
 pub fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Checked, Answer> {
     let directory = std::env::current_dir()
         .map_err(|error| Answer::mistake(format!("Cannot find out the current directory: {error}")))?;
-    let default_mode = if std::io::stdin().is_terminal() { "development" } else { PRODUCTION };
+    let default_mode = if std::io::stdin().is_terminal() { DEVELOPMENT } else { PRODUCTION };
     let environment = |name: &str| std::env::var(name).ok();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let parsed = cli::parse(arguments.iter().cloned(), &environment)?;
@@ -364,10 +366,10 @@ fn service(options: ServiceOptions, directory: &Path) -> ServiceSettings {
 
 impl Settings {
     /// Whether requests are served by worker processes (reference-server 2.3: 0 and 1 mean none). A pool
-    /// needs a mold to come from.
+    /// and `--reload` need a mold to come from.
     #[must_use]
     pub fn has_workers(&self) -> bool {
-        self.processes.workers > 1 || self.pool.pool > 0
+        self.processes.workers > 1 || self.pool.pool > 0 || self.processes.reload
     }
 
     /// The application as the Perl runtime wants it.
@@ -387,9 +389,16 @@ impl Settings {
             modules: self.app.modules.clone(),
             mode: self.app.mode.clone(),
             default_middleware: self.app.default_middleware,
+            shows_errors: self.shows_errors(),
             foreign_loop: self.event_loop.foreign().map(str::to_owned),
             quiet: self.quiet,
         }
+    }
+
+    /// Whether clients may be shown what is wrong with the application.
+    #[must_use]
+    pub fn shows_errors(&self) -> bool {
+        self.app.mode == DEVELOPMENT
     }
 
     /// The bounds that supervision keeps.

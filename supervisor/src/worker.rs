@@ -302,6 +302,7 @@ fn follow_master(channel: OwnedFd, promotion: Rc<RefCell<Option<Promotion>>>, co
                             continue;
                         }
                         ToWorker::ReloadCertificates => Command::ReloadCertificates,
+                        ToWorker::Trouble(reason) => Command::ShowTrouble(reason),
                         ToWorker::Detach => {
                             daemon::release_terminal();
                             continue;

@@ -2,7 +2,8 @@
 
 use pagi_tests::app::{handler, line_of, perl};
 use pagi_tests::curl::curl;
-use pagi_tests::server::Setup;
+use pagi_tests::patience::{PATIENCE, poll};
+use pagi_tests::server::{Server, Setup};
 
 fn failing() -> String {
     handler(
@@ -91,4 +92,76 @@ fn an_application_may_keep_the_hook_for_itself() {
     let page = curl(["-H", "Accept: text/html", &server.url("/")]);
     // The text names its place.
     assert!(page.text().contains("<mark>") && page.text().contains("own reason"), "{page:?}");
+}
+
+/// The body of `GET /`, asked for by a program or by a browser.
+fn get(server: &Server, accept: &str) -> String {
+    let answer = curl(["-H", &format!("Accept: {accept}"), &server.url("/")]);
+    String::from_utf8_lossy(&answer.body).into_owned()
+}
+
+fn wait_for(server: &Server, accept: &str, wanted: &str) {
+    let seen = poll(PATIENCE, || get(server, accept).contains(wanted));
+    assert!(seen, "no {wanted:?} for {accept}:\n{}", server.log());
+}
+
+const BROWSER: &str = "text/html,*/*;q=0.8";
+const PROGRAM: &str = "application/json";
+
+#[test]
+fn what_is_saved_is_served_and_what_cannot_be_loaded_is_explained() {
+    let version = |number: u32| {
+        handler("    await answer($send, Store::version());").replace("use v5.36;", "use v5.36; use Store;")
+            + &format!("# {number}\n")
+    };
+    let module = |text: &str| format!("package Store;\nuse v5.36;\n{text}\n1;\n");
+    let server = Setup::new()
+        .file("lib/Store.pm", module("sub version { 'first' }"))
+        .file("app.pl", version(1))
+        .app("app.pl")
+        .args(["-Ilib", "-E", "development", "--reload"])
+        .start();
+    assert_eq!(get(&server, PROGRAM), "first");
+    let save = |name: &str, text: &str| std::fs::write(server.path(name), text).expect("it can be written");
+    save("lib/Store.pm", &module("sub version { 'second' }"));
+    wait_for(&server, PROGRAM, "second");
+    // Editors put another file in place of the old one.
+    save("lib/.Store.pm.new", &module("sub version { 'third' }"));
+    std::fs::rename(server.path("lib/.Store.pm.new"), server.path("lib/Store.pm")).expect("it can be moved");
+    wait_for(&server, PROGRAM, "third");
+    save("lib/Store.pm", &module("sub version { 'fourth' }\nmy $broken = <;\n"));
+    wait_for(&server, BROWSER, "The last change cannot be loaded");
+    let page = get(&server, BROWSER);
+    assert!(page.contains("Unterminated") && page.contains("<mark>"), "{page}");
+    assert!(page.contains("my $broken = &lt;;"), "{page}");
+    assert_eq!(get(&server, PROGRAM), "third", "the old code serves on");
+    assert!(server.has_said("Reload failed"), "{}", server.log());
+    save("lib/Store.pm", &module("sub version { 'fifth' }"));
+    wait_for(&server, BROWSER, "fifth");
+    // A file in a directory that was not there before.
+    std::fs::create_dir_all(server.path("lib/Store")).expect("it can be made");
+    save("lib/Store/Extra.pm", "package Store::Extra; sub extra { 'sixth' } 1;");
+    save("lib/Store.pm", &module("use Store::Extra;\nsub version { Store::Extra::extra() }"));
+    wait_for(&server, PROGRAM, "sixth");
+    save("lib/Store/Extra.pm", "package Store::Extra; sub extra { 'seventh' } 1;");
+    wait_for(&server, PROGRAM, "seventh");
+}
+
+#[test]
+fn a_failed_reload_is_not_shown_in_production() {
+    let text = |say: &str| handler(&format!("    await answer($send, '{say}');"));
+    let server =
+        Setup::new().file("app.pl", text("first")).app("app.pl").args(["-E", "production", "--reload"]).start();
+    std::fs::write(server.path("app.pl"), "die 'secret';\n").expect("it can be written");
+    server.wait_for_log("Reload failed");
+    assert_eq!(get(&server, BROWSER), "first");
+    std::fs::write(server.path("app.pl"), text("second")).expect("it can be written");
+    wait_for(&server, BROWSER, "second");
+}
+
+#[test]
+fn reload_needs_the_mold() {
+    let refused = Setup::perl(&failing()).args(["--reload", "--no-preload"]).run();
+    assert_eq!(refused.code(), 2);
+    refused.assert_says("--no-preload");
 }

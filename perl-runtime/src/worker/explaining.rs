@@ -19,6 +19,29 @@ impl Loop {
         self.answer_with(token, call, error, "The application has failed")
     }
 
+    /// What browsers are shown from now on.
+    pub(crate) fn show_trouble(&self, trouble: Option<String>) {
+        *self.trouble.borrow_mut() = trouble;
+    }
+
+    /// While newer code cannot be loaded, whoever navigates sees why; all other requests get the code that serves.
+    pub(super) fn answers_with_trouble(&'static self, token: usize, call: &Rc<Call>) -> Result<bool, Exited> {
+        let Some(trouble) = self.trouble.borrow().as_deref().map(Scalar::text) else { return Ok(false) };
+        let head = call.exchange.head();
+        if !self.app_shows_errors || head.kind != ScopeKind::Http {
+            return Ok(false);
+        }
+        let accept = Scalar::bytes(head.headers().get(b"accept").unwrap_or_default());
+        match Scalar::call_named(c"PAGI::Native::ErrorPage::accepts_html", &[&accept]) {
+            Outcome::Returned(accepts) if accepts.view().flag() => {
+                self.answer_with(token, call, &trouble, "The last change cannot be loaded")?;
+                Ok(true)
+            }
+            Outcome::Exit => Err(Exited),
+            _ => Ok(false),
+        }
+    }
+
     fn answer_with(&'static self, token: usize, call: &Rc<Call>, error: &Scalar, heading: &str) -> Result<(), Exited> {
         let head = call.exchange.head();
         let accept = Scalar::bytes(head.headers().get(b"accept").unwrap_or_default());

@@ -17,6 +17,10 @@ pub struct ProcessOptions {
     /// Load the application in every worker instead of once for all
     #[arg(long)]
     pub no_preload: bool,
+    /// Watch the application's files, and load it anew and replace the workers when one is saved; code that cannot be loaded
+    /// changes nothing. There is always at least one worker process then
+    #[arg(long, conflicts_with = "no_preload")]
+    pub reload: bool,
     /// Replace a worker after so many requests; 0 = never
     #[arg(long, default_value = "0", value_parser = value::count::<u64>, value_name = "N")]
     pub max_requests: u64,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -33,6 +34,7 @@ use crate::sockets::Sockets;
 use crate::store::Store;
 use crate::systemd::{self, Bulletin, Watchdog};
 use crate::upgrade::{Attempt, Heir};
+use crate::watcher::Watcher;
 use crate::{channel, children, exit, log, memory, queues, staff};
 
 mod actions;
@@ -40,6 +42,7 @@ mod configuration;
 mod orders;
 mod reports;
 mod succession;
+mod watching;
 
 use succession::{Standing, Upgrading};
 
@@ -130,8 +133,11 @@ fn start(
             strays: BTreeMap::new(),
             readiness: Some(readiness),
             detached: false,
+            watcher: None,
+            trouble: None,
             notices,
         };
+        master.watch_sources();
         if matches!(master.standing, Standing::Incumbent) {
             master.open_management();
         }
@@ -146,6 +152,7 @@ enum Notice {
     Asked(Question),
     Upgraded(Attempt, Result<Heir, String>),
     TakeOver,
+    Saved(PathBuf),
 }
 
 struct MoldProcess {
@@ -186,6 +193,10 @@ struct Master {
     readiness: Option<Readiness>,
     /// The terminal was let go of: so must every process that still has it.
     detached: bool,
+    /// `--reload`: sees when a file of the application is saved.
+    watcher: Option<Watcher>,
+    /// Why the newest code cannot be loaded, as the workers were told.
+    trouble: Option<String>,
     notices: mpsc::UnboundedSender<Notice>,
 }
 
@@ -229,6 +240,7 @@ impl Master {
         loop {
             let now = Instant::now();
             self.settle_configuration();
+            self.settle_trouble();
             let plan = policy::plan(&self.roster, self.settings.limits(), now);
             if plan.actions.is_empty() {
                 self.errands.settle(&mut self.roster);

@@ -20,6 +20,7 @@ impl Master {
             Notice::Asked(Question::Verb(order, answer)) => self.obey(order, answer, now),
             Notice::Upgraded(attempt, outcome) => self.upgraded(&attempt, outcome, now),
             Notice::TakeOver => self.take_over(),
+            Notice::Saved(path) => self.saved(&path, now),
         }
     }
 
@@ -41,6 +42,9 @@ impl Master {
                     self.move_out(id);
                 }
                 Event::MoldReady { generation }
+            }
+            Heard::Message(FromMold::Sources { directories, files }) => {
+                return self.note_sources(&directories, &files);
             }
             Heard::Message(FromMold::Failed { message }) => Event::MoldFailed { generation, message },
             Heard::Message(FromMold::Forked { id, pid }) => return self.note_pid(id, pid, now),
@@ -83,6 +87,7 @@ impl Master {
         self.roster.apply(event, now);
         if ready {
             self.announce(id);
+            self.tell_trouble(id);
         }
     }
 

@@ -7,6 +7,9 @@ our $VERSION = '0.001';
 use File::Spec ();
 use Scalar::Util ();
 
+# Directories of code that nobody here is working on, and those of the application's files.
+my (@system, @homes);
+
 # Takes a list of option => value pairs, with include, module and argument repeatable, and returns the application's
 # code reference. Every failure is an exception whose text is what the operator reads (reference-server 4.5, RUN-7).
 sub load {
@@ -16,9 +19,11 @@ sub load {
         if (ref $option{$name}) { push @{$option{$name}}, $value }
         else { $option{$name} = $value }
     }
+    my %own = map { ($_ => 1) } split /:/, $ENV{PERL5LIB} // '';
+    @system = grep { !ref && !$own{$_} } @INC;
     unshift @INC, @{$option{include}};
     $ENV{PAGI_ENV} = $option{mode};
-    if ($option{mode} eq 'development') {
+    if ($option{shows_errors}) {
         require PAGI::Native::ErrorPage;
         PAGI::Native::ErrorPage::remember_stacks();
     }
@@ -35,6 +40,18 @@ sub load {
 sub is_blocking {
     my ($code) = @_;
     return Scalar::Util::blessed($code) && $code->isa('PAGI::Blocking') ? 1 : 0;
+}
+
+# Where the application's code is, for whoever watches it: a line for each directory, with "d" before it, and file, with "f".
+sub sources {
+    my @known = map { File::Spec->rel2abs($_) } @system;
+    my $is_own = sub {
+        my ($path) = @_;
+        return $path !~ /\n/ && !grep { $path eq $_ || index($path, "$_/") == 0 } @known;
+    };
+    my @directories = map { File::Spec->rel2abs($_) } @homes, grep { !ref } @INC;
+    my @files = map { File::Spec->rel2abs($_) } grep { defined && !ref && -f } values %INC;
+    return join "\n", (map { "d$_" } grep { $is_own->($_) && -d } @directories), map { "f$_" } grep { $is_own->($_) } @files;
 }
 
 # "FILE line N" of the code, for messages about an application that gives no place of its own.
@@ -94,6 +111,7 @@ sub _evaluate {
 sub _from_file {
     my ($name) = @_;
     my $file = File::Spec->rel2abs($name);
+    push @homes, $file =~ s{/[^/]*\z}{}r;
     die "App file not found: $file\n" unless -e $file;
     die "Error loading $file: it is a directory\n" if -d _;
     die "Error loading $file: it cannot be read\n" unless -r _;
@@ -251,7 +269,7 @@ Finds, loads and checks the application that C<pagi-server> was started with.
 =head2 load
 
 Takes option and value pairs: C<kind> (C<code>, C<named> or C<default>), C<source> (code, file or module name), C<mode>
-(exported as C<PAGI_ENV>), C<quiet>, C<default_middleware>, and any number of C<include> (directories put first in
+(exported as C<PAGI_ENV>), C<shows_errors> (clients will be shown exceptions: keep their stacks), C<quiet>, C<default_middleware>, and any number of C<include> (directories put first in
 C<@INC>), C<module> (C<Module> or C<Module=a,b>, loaded and imported first) and C<argument> (C<key=value>, for a module's
 constructor). Returns a code reference, or dies with the text to show.
 
@@ -261,6 +279,10 @@ it is neither and the file has declared C<sub app>, that is the application.
 
 A file C<*.psgi> that mentions neither C<async sub> nor C<PAGI::> is taken for what its name says (L<PAGI::App::WrapPSGI>), and the
 application object of a Mojolicious script, which C<app-E<gt>start> returns here, for itself (L<PAGI::App::Mojolicious>).
+
+=head2 sources
+
+Directories (lines that begin with C<d>) and loaded files (C<f>) of the application, without those of the system and of the server.
 
 =head2 describe
 
