@@ -14,6 +14,7 @@ pub mod admin;
 pub mod backlog;
 pub mod backoff;
 pub mod banner;
+pub mod browser;
 pub mod bundle;
 pub mod cause;
 pub mod channel;

@@ -1,5 +1,6 @@
 //! What happens once, when the first worker accepts connections.
 
+use crate::browser;
 use crate::daemon::Caller;
 use crate::systemd::Bulletin;
 
@@ -9,6 +10,8 @@ pub struct Readiness {
     pub banner: String,
     /// The command waiting in the foreground, when going to the background.
     pub caller: Option<Caller>,
+    /// What to open in a browser (`--open`).
+    pub page: Option<String>,
 }
 
 impl Readiness {
@@ -16,6 +19,9 @@ impl Readiness {
     pub fn announce(self, bulletin: &mut Bulletin) -> bool {
         tracing::info!("{}", self.banner);
         bulletin.ready();
+        if let Some(page) = &self.page {
+            browser::open(page);
+        }
         let detached = self.caller.is_some();
         if let Some(caller) = self.caller {
             caller.release();

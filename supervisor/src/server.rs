@@ -1,6 +1,7 @@
 //! The `pagi-server` command from its first line to its exit status.
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -16,7 +17,9 @@ use crate::privileges::Identity;
 use crate::readiness::Readiness;
 use crate::settings::{self, Settings};
 use crate::sockets::Sockets;
-use crate::{banner, check, control, daemon, exit, init, log, master, mold, privileges, signals, single, tls, worker};
+use crate::{
+    banner, browser, check, control, daemon, exit, init, log, master, mold, privileges, signals, single, tls, worker,
+};
 
 /// Runs the command and returns the status to exit with.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
@@ -157,7 +160,10 @@ fn run_server(
         }
     };
     let addresses: Vec<&Address> = sockets.addresses().collect();
-    let readiness = Readiness { banner: banner::compose(&settings, &addresses, &sockets.shape()), caller };
+    // The page that a predecessor has opened is still open.
+    let opens = settings.app.open && lineage.candidacy.is_none() && std::io::stdin().is_terminal();
+    let page = if opens { addresses.iter().find_map(|address| browser::page(address)) } else { None };
+    let readiness = Readiness { banner: banner::compose(&settings, &addresses, &sockets.shape()), caller, page };
     if settings.has_workers() {
         master::run(settings, sockets, management, readiness, lineage)
     } else {

@@ -107,6 +107,8 @@ pub struct AppSettings {
     pub modules: Vec<String>,
     /// Environment mode.
     pub mode: String,
+    /// Open a browser when the server is ready.
+    pub open: bool,
     /// Whether development mode may wrap the application.
     pub default_middleware: bool,
     /// Use Future::XS.
@@ -244,6 +246,7 @@ fn check(parsed: cli::Parsed, directory: PathBuf, default_mode: &str) -> Result<
             mounts: options.app.mounts,
             include: options.app.include,
             modules: options.app.modules,
+            open: options.app.open && mode == DEVELOPMENT,
             mode,
             default_middleware,
             future_xs: options.app.future_xs,

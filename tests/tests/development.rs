@@ -1,9 +1,11 @@
 //! Development mode: what people see of their mistakes, and what nobody else may.
 
+use std::process::{Command, Stdio};
+
 use pagi_tests::app::{handler, line_of, perl};
 use pagi_tests::curl::curl;
 use pagi_tests::patience::{PATIENCE, poll};
-use pagi_tests::server::{Server, Setup};
+use pagi_tests::server::{Server, Setup, server_binary};
 
 fn failing() -> String {
     handler(
@@ -164,4 +166,53 @@ fn reload_needs_the_mold() {
     let refused = Setup::perl(&failing()).args(["--reload", "--no-preload"]).run();
     assert_eq!(refused.code(), 2);
     refused.assert_says("--no-preload");
+}
+
+/// Runs the server at a terminal with a browser that writes down what it is to open, until the condition holds.
+fn at_a_terminal(arguments: &str, wanted: impl Fn(&str, &str) -> bool) -> (String, String) {
+    let scratch = tempfile::tempdir().expect("a directory can be made");
+    let path = |name: &str| scratch.path().join(name);
+    std::fs::write(path("app.pl"), handler("    await answer($send, 'fine');")).expect("it can be written");
+    let script = format!("#!/bin/sh\necho \"$@\" >>{}\n", path("opened").display());
+    std::fs::write(path("browser"), script).expect("it can be written");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(path("browser"), executable).expect("it is ours");
+    let server =
+        format!("exec {} --port 0 --control-socket control.sock {arguments} app.pl", server_binary().display());
+    let mut terminal = Command::new("script")
+        .args(["--quiet", "--flush", "--command", &server, "typescript"])
+        .current_dir(scratch.path())
+        .env("BROWSER", format!("/nowhere/browser:{}", path("browser").display()))
+        .env("SHELL", "/bin/sh")
+        .env("PAGI_ALLOW_ROOT", "1")
+        .env_remove("PAGI_ENV")
+        .env_remove("PAGI_LISTEN")
+        .env_remove("HOST")
+        .env_remove("PORT")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("script is installed");
+    let read = |name: &str| std::fs::read_to_string(path(name)).unwrap_or_default();
+    let held = poll(PATIENCE, || wanted(&read("typescript"), &read("opened")));
+    // The server is told by its terminal, which ends with `script`.
+    let mut input = terminal.stdin.take().expect("it is a pipe");
+    std::io::Write::write_all(&mut input, b"\x03").expect("the terminal takes an interrupt");
+    let ended = poll(PATIENCE, || terminal.try_wait().is_ok_and(|status| status.is_some()));
+    let _ = terminal.kill();
+    let (said, opened) = (read("typescript"), read("opened"));
+    assert!(held && ended, "held: {held}, ended: {ended}, opened {opened:?}:\n{said}");
+    (said, opened)
+}
+
+#[test]
+fn a_browser_is_opened_at_a_terminal_in_development_mode() {
+    for workers in ["", "--workers 2"] {
+        let (said, opened) = at_a_terminal(&format!("{workers} --open"), |_, opened| opened.ends_with('\n'));
+        let address = said.split("listening on ").nth(1).and_then(|rest| rest.split(' ').next());
+        assert_eq!(Some(opened.trim()), address, "{said}");
+    }
+    // What would have been opened would have been before the server has stopped.
+    let (_, opened) = at_a_terminal("-E production --open", |said, _| said.contains("listening on"));
+    assert_eq!(opened, "");
 }

@@ -36,6 +36,10 @@ pub struct AppOptions {
     /// Environment mode: development, production, none or any word [default: development on a terminal, else production]
     #[arg(short = 'E', long, value_name = "MODE")]
     pub env: Option<String>,
+    /// Once the server is ready, open its first address in a browser ($BROWSER, or xdg-open); in development mode at a
+    /// terminal only
+    #[arg(long)]
+    pub open: bool,
     /// Server class, for command lines of the reference server: there is only PAGI::Server, which is this program
     #[arg(short = 's', long, default_value = value::SERVER_CLASS, value_parser = value::server, value_name = "CLASS")]
     pub server: String,

@@ -120,6 +120,8 @@ const EFFECTS: &[(&[&str], Check)] = {
         (&["--no-preload"], |s| s.processes.no_preload),
         (&["--reload"], |s| s.processes.reload && s.has_workers()),
         (&["-E", "development"], |s| s.app_spec().shows_errors && !s.has_workers()),
+        (&["-E", "development", "--open"], |s| s.app.open),
+        (&["-E", "production", "--open"], |s| !s.app.open),
         (&["-E", "production", "--reload"], |s| !s.app_spec().shows_errors),
         (&["--lifespan=on"], |s| s.lifespan == Lifespan::On),
         (&["--lifespan-startup-timeout", "0"], |s| optional(s.startup_timeout).is_none()),
