@@ -149,7 +149,8 @@ fn serve(
         worker_num: Some(post.order.num),
         max_requests: settings.request_limit(),
         heartbeat: settings.heartbeat(),
-        slow_handler: optional(settings.event_loop.slow_handler),
+        // To block is what a pool process is for.
+        slow_handler: optional(settings.event_loop.slow_handler).filter(|_| !is_pool),
         access_log,
         closed_in_children: Vec::new(),
         pool,

@@ -222,6 +222,8 @@ fn a_full_queue_is_answered_503_at_once() {
     for thread in busy {
         assert_eq!(thread.join().expect("it ends").expect("it is answered").status, 200);
     }
+    // To block is what the processes are for.
+    assert!(!server.log().contains("held the event loop"), "{}", server.log());
 }
 
 #[test]
