@@ -215,6 +215,12 @@ fn check(parsed: cli::Parsed, directory: PathBuf, default_mode: &str) -> Result<
     if listen.iter().any(Address::proxy) && parsed.options.proxies.trusted_proxies.is_empty() {
         return Err("An address with ,proxy needs --trusted-proxies, which says whom to believe".to_owned());
     }
+    // Whoever said the one and the other: without the mold nobody knows what to watch.
+    if parsed.options.processes.reload && parsed.options.processes.no_preload {
+        return Err(
+            "--reload cannot be used with --no-preload: it loads the application once for all workers".to_owned()
+        );
+    }
     let http = &parsed.options.http;
     if http.write_low_watermark >= http.write_high_watermark {
         return Err(format!(

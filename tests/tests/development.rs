@@ -163,9 +163,11 @@ fn a_failed_reload_is_not_shown_in_production() {
 
 #[test]
 fn reload_needs_the_mold() {
-    let refused = Setup::perl(&failing()).args(["--reload", "--no-preload"]).run();
-    assert_eq!(refused.code(), 2);
-    refused.assert_says("--no-preload");
+    for setup in [Setup::new().arg("--reload"), Setup::new().env("PAGI_RELOAD", "true")] {
+        let refused = setup.arg("--no-preload").run();
+        assert_eq!(refused.code(), 2);
+        refused.assert_says("--reload cannot be used with --no-preload");
+    }
 }
 
 /// Runs the server at a terminal with a browser that writes down what it is to open, until the condition holds.

@@ -19,7 +19,7 @@ pub struct ProcessOptions {
     pub no_preload: bool,
     /// Watch the application's files, and load it anew and replace the workers when one is saved; code that cannot be loaded
     /// changes nothing. There is always at least one worker process then
-    #[arg(long, conflicts_with = "no_preload")]
+    #[arg(long)]
     pub reload: bool,
     /// Replace a worker after so many requests; 0 = never
     #[arg(long, default_value = "0", value_parser = value::count::<u64>, value_name = "N")]
