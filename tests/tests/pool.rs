@@ -236,7 +236,7 @@ fn over_tls_and_http2_the_pool_answers_as_on_plain_connections() {
     for version in ["--http1.1", "--http2"] {
         let ask = |path: &str, more: &[&str]| {
             let url = url(path);
-            curl(&[&["--ipv4", version, "--cacert", ca.to_str().expect("a path")], more, &[url.as_str()]].concat())
+            curl([&["--ipv4", version, "--cacert", ca.to_str().expect("a path")], more, &[url.as_str()]].concat())
         };
         let shown = ask("/shown?q", &["-d", "four", "-H", "X-Test: t"]);
         assert_eq!((shown.status, shown.text()), (200, "POST /shown q 127.0.0.1 HTTP/1.1 t body=4\n"), "{version}");
@@ -250,7 +250,7 @@ fn over_tls_and_http2_the_pool_answers_as_on_plain_connections() {
             .map(|_| {
                 let (url, ca) = (url("/sleep/2"), ca.clone());
                 let asked = thread::spawn(move || {
-                    curl(&["--ipv4", version, "--cacert", ca.to_str().expect("a path"), url.as_str()])
+                    curl(["--ipv4", version, "--cacert", ca.to_str().expect("a path"), url.as_str()])
                 });
                 thread::sleep(Duration::from_millis(300));
                 asked
