@@ -100,12 +100,13 @@ impl HeaderList {
         self.fields.is_empty()
     }
 
-    /// Joins the values of a repeated field with a separator into its first occurrence (HDR-6 for `cookie`).
+    /// Joins the values of a repeated field, but for empty ones, with a separator into its first occurrence (HDR-6 for
+    /// `cookie`).
     pub(crate) fn join(&mut self, name: &[u8], separator: &[u8]) {
         if self.values(name).count() < 2 {
             return;
         }
-        let joined = self.values(name).collect::<Vec<_>>().join(separator);
+        let joined = self.values(name).filter(|value| !value.is_empty()).collect::<Vec<_>>().join(separator);
         self.replace(name, &joined);
     }
 
@@ -210,7 +211,9 @@ mod tests {
     #[test]
     fn hdr_6_cookie_joined_in_place() {
         let mut list = HeaderList::new();
-        for (name, value) in [("cookie", "a=1"), ("x", "y"), ("cookie", "b=2"), ("cookie", "c=3")] {
+        for (name, value) in
+            [("cookie", "a=1"), ("x", "y"), ("cookie", ""), ("cookie", "b=2"), ("cookie", "c=3"), ("cookie", "")]
+        {
             list.push(name.as_bytes(), value.as_bytes());
         }
         list.join(b"cookie", b"; ");

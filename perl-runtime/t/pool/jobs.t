@@ -131,10 +131,6 @@ subtest 'WP-2: init that fails' => sub {
         like $error, qr/startup failed: init of the pool 'broken' failed: no database/, 'the start fails';
         like $error, qr/ended at once/, 'and the server ends';
         ok 2 < grep({ $_ eq 'broken' } notes()), 'after it was tried some times';
-
-        my ($server, $ask) = server('--workers', 2, '--pool', 1, '--lifespan', 'off');
-        like [ $ask->('broken')->@[ 1, 4 ] ], [ qr/init of the pool 'broken' failed: no database/, 'InitFailed' ], 'without a lifespan the job fails';
-        eventually 'it is tried again', sub { $ask->('broken'); 2 < grep { $_ eq 'broken' } notes() };
     }
     local $ENV{POOL_FAILURES} = 3;
     my ($server, $ask) = server('--workers', 2, '--pool', 1);

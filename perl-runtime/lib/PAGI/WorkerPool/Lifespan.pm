@@ -96,7 +96,7 @@ PAGI::WorkerPool::Lifespan - no start without a pool that works
 
 The server puts this around every application that has a L<PAGI::WorkerPool> with C<init>. Before the lifespan start-up of a worker it has a pool
 process call C<init>, again and again for C<init_timeout> seconds, with growing pauses. If it fails to the end, so does the start of the worker, with the message of
-the failure. A pool whose processes are busy does not hold a start up for longer than that. With C<--lifespan off> nothing is tried.
+the failure. A pool whose processes are busy does not hold a start up for longer than that.
 
 =head1 FUNCTIONS
 
