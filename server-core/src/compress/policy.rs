@@ -131,7 +131,8 @@ mod tests {
         let options = CompressionOptions { codings: vec![Coding::Zstd, Coding::Gzip], ..CompressionOptions::default() };
         let gzip = Decision::Compress(Coding::Gzip);
         const HTML: (&str, &str) = ("content-type", "text/html; charset=utf-8");
-        let table: &[(u16, &[(&str, &str)], Decision)] = &[
+        type Fields = &'static [(&'static str, &'static str)];
+        let table: &[(u16, Fields, Decision)] = &[
             (200, &[HTML], gzip),
             (404, &[HTML], gzip),
             (200, &[HTML, ("content-length", "1024")], gzip),
