@@ -118,12 +118,9 @@ def echo(connections, seconds):
     return count
 
 
-def listen(connections, seconds):
-    """Counts events. Each carries the time when it was made, in seconds since 1970."""
-    count = Count()
+def pieces(connections, seconds, count):
+    """What comes within that time: pairs of a descriptor and bytes. Connections that end are errors."""
     poll, by_number = watched(connections)
-    heard = dict.fromkeys(by_number, 0)
-    last = dict.fromkeys(by_number, b"")
     deadline = time.perf_counter() + seconds
     while by_number and time.perf_counter() < deadline:
         for number, _ in poll.poll(0.1):
@@ -131,23 +128,32 @@ def listen(connections, seconds):
                 got = by_number[number].recv(65536)
             except OSError:
                 got = b""
-            if not got:
+            if got:
+                yield number, got
+            else:
                 count.errors += 1
                 by_number.pop(number).close()
-                continue
-            now = time.time()
-            events = (last[number] + got).count(b"\n\n")
-            last[number] = got[-1:] if got[-1:] == b"\n" and got[-2:] != b"\n\n" else b""
-            heard[number] += events
-            count.units += events
-            count.bytes += len(got)
-            stamp = got.rfind(STAMP)
-            if stamp >= 0:
-                try:
-                    made = float(got[stamp + len(STAMP) :].split(b"\n", 1)[0])
-                except ValueError:
-                    continue  # cut by the end of the piece
-                count.latencies.append(max(now - made, 1e-7))
+
+
+def listen(connections, seconds):
+    """Counts events. Each carries the time when it was made, in seconds since 1970."""
+    count = Count()
+    heard = {connection.fileno(): 0 for connection in connections}
+    last = dict.fromkeys(heard, b"")
+    for number, got in pieces(connections, seconds, count):
+        now = time.time()
+        events = (last[number] + got).count(b"\n\n")
+        last[number] = got[-1:] if got[-1:] == b"\n" and got[-2:] != b"\n\n" else b""
+        heard[number] += events
+        count.units += events
+        count.bytes += len(got)
+        stamp = got.rfind(STAMP)
+        if stamp >= 0:
+            try:
+                made = float(got[stamp + len(STAMP) :].split(b"\n", 1)[0])
+            except ValueError:
+                continue  # cut by the end of the piece
+            count.latencies.append(max(now - made, 1e-7))
     # A stream that is silent is no stream.
     count.wrong = sum(1 for events in heard.values() if not events)
     return count
@@ -156,20 +162,9 @@ def listen(connections, seconds):
 def hold(connections, seconds):
     """Reads whatever comes, keepalives for instance, and counts the pieces as units."""
     count = Count()
-    poll, by_number = watched(connections)
-    deadline = time.perf_counter() + seconds
-    while by_number and time.perf_counter() < deadline:
-        for number, _ in poll.poll(0.1):
-            try:
-                got = by_number[number].recv(65536)
-            except OSError:
-                got = b""
-            if not got:
-                count.errors += 1
-                by_number.pop(number).close()
-                continue
-            count.units += 1
-            count.bytes += len(got)
+    for _, got in pieces(connections, seconds, count):
+        count.units += 1
+        count.bytes += len(got)
     return count
 
 

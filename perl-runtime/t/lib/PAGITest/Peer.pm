@@ -2,8 +2,8 @@ package PAGITest::Peer;
 
 # Another server with an application of its kind, for the tests that both have to pass.
 #
-#     my $peer = PAGITest::Peer->new(starman => 'app.psgi') or skip_all 'starman is not installed';
-#     get $peer->url;
+#     my $peer = PAGITest::Peer->new(starman => 'app.psgi');    # dies when starman is not installed
+#     my $port = $peer->port;
 
 use strict;
 use warnings;
@@ -13,6 +13,7 @@ use File::Basename ();
 use File::Temp ();
 use IO::Socket::INET ();
 use POSIX ();
+use parent 'PAGITest::ServerProcess';
 use Time::HiRes qw(sleep time);
 
 my $LIB = Cwd::abs_path(File::Basename::dirname(__FILE__) . '/../../../lib');
@@ -37,7 +38,7 @@ sub new {
         open STDERR, '>>', "$log";
         exec @command or POSIX::_exit(127);
     }
-    my $self = bless { pid => $pid, owner => $$, port => $port, log => $log }, $class;
+    my $self = bless { pid => $pid, leads_group => 1, owner => $$, port => $port, log => $log }, $class;
     my $deadline = time + $SECONDS;
     while (time < $deadline) {
         return $self if IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port);
@@ -45,36 +46,6 @@ sub new {
         sleep 0.05;
     }
     die "@command does not listen after $SECONDS seconds:\n" . $self->log;
-}
-
-sub port { return $_[0]{port} }
-
-sub log {
-    my ($self) = @_;
-    open my $handle, '<', "$self->{log}" or return '';
-    local $/;
-    return scalar readline($handle) // '';
-}
-
-sub stop {
-    my ($self) = @_;
-    my $pid = delete $self->{pid} or return;
-    kill TERM => $pid;
-    my $deadline = time + 10;
-    while (time < $deadline) {
-        return if waitpid($pid, POSIX::WNOHANG()) == $pid;
-        sleep 0.02;
-    }
-    kill KILL => -$pid;
-    waitpid $pid, 0;
-    return;
-}
-
-sub DESTROY {
-    my ($self) = @_;
-    local ($@, $?, $!);
-    $self->stop if $self->{pid} && $self->{owner} == $$;
-    return;
 }
 
 1;

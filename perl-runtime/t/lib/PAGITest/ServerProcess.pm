@@ -49,7 +49,7 @@ sub stop {
         return if waitpid($pid, POSIX::WNOHANG()) == $pid;
         sleep 0.02;
     }
-    kill KILL => $pid;
+    kill KILL => $self->{leads_group} ? -$pid : $pid;
     waitpid $pid, 0;
     return;
 }
