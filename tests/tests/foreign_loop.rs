@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pagi_tests::app;
 use pagi_tests::load;
+use pagi_tests::process;
 use pagi_tests::raw::Raw;
 use pagi_tests::server::{Server, Setup};
 
@@ -130,4 +131,21 @@ fn ioa_7_bad_names_and_loops_that_are_not_installed_are_refused() {
         missing.assert_says("Cannot load loop backend 'NoSuchLoop'");
         missing.assert_says("IO::Async::Loop::NoSuchLoop");
     }
+}
+
+/// libev makes its epoll set when EV is loaded, in the mold, and does not notice forks. A set that workers shared would tell
+/// each of them of the others' descriptors, which libev looks up in a table of its own, without bounds.
+#[test]
+fn ioa_5_workers_share_no_epoll_set_of_ev() {
+    let text = app::handler("use EV; await answer($send, 'x');");
+    let server = Setup::perl(&text).workers(2).args(["--loop", "EV"]).start();
+    let group = process::group(server.pid());
+    let mold = group.iter().find(|process| process.title.starts_with("pagi-server: mold")).expect("there is a mold");
+    let entries = std::fs::read_dir(format!("/proc/{}/fdinfo", mold.pid)).expect("the mold lives");
+    let information: Vec<String> =
+        entries.flatten().filter_map(|entry| std::fs::read_to_string(entry.path()).ok()).collect();
+    // The mold turns no loop: whatever is watched by a set of its own was put there by a worker.
+    let watched: Vec<&str> =
+        information.iter().flat_map(|text| text.lines()).filter(|line| line.starts_with("tfd:")).collect();
+    assert!(watched.is_empty(), "{watched:?}");
 }

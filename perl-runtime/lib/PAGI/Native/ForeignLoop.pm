@@ -66,6 +66,8 @@ sub _choose_ev {
     };
     return sub {
         my ($fd) = @_;
+        # libev does not notice forks: without this, workers would share the epoll set that was made while the application was loaded.
+        EV::default_loop()->loop_fork;
         my ($is_ours, $is_served, $soon) = (0, 0);
         # Code of the application that runs the loop by itself (EV::run) keeps the server going as well.
         my $before = EV::prepare(sub {
