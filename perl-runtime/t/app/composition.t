@@ -48,6 +48,10 @@ subtest 'Cascade' => sub {
     is brief($cascade->(app_saying('forbidden', 403), $yes), '/'), '403 forbidden', '403 is not';
     is brief(PAGI::App::Cascade->new(apps => [app_saying('x', 403), $no], catch => [403])->to_app, '/'), '404 no', 'unless told so';
     is brief(PAGI::App::Cascade->new->add($no)->add('TestApps::AutoLoaded')->to_app, '/'), '200 auto-loaded', 'add, coerced';
+    my $growing = PAGI::App::Cascade->new(apps => [$no]);
+    my $before = $growing->to_app;
+    $growing->add($yes);
+    is [map { brief($_, '/') } $before, $growing->to_app], ['404 no', '200 yes'], 'to_app has the apps of its time';
     is brief($cascade->('TestApps::Component'), '/'), '200 component', 'one';
     is brief($cascade->(), '/'), '404 Not Found', 'none';
     is((call_app($cascade->(sub { Future->done }, $yes), http_scope('/')))[0], [], 'no start event ends the cascade');

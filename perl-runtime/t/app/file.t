@@ -3,6 +3,7 @@ use Test2::V0;
 use FindBin;
 use lib "$FindBin::Bin/../lib", "$FindBin::Bin/lib";
 use AppHelper qw(call_app header http_scope text_of);
+use File::Temp ();
 use FileTree qw(file_tree);
 use HTTP::Date qw(time2str);
 use PAGI::App::File;
@@ -31,6 +32,26 @@ subtest 'a file' => sub {
     is header(get_events('/unknown.xyz')->[0], 'content-type'), 'x/z', 'extended table';
 };
 
+# The table of the documentation; the static middleware has the same.
+subtest 'types' => sub {
+    my %type = (
+        (map { $_ => 'text/html' } qw(html htm)), (map { $_ => 'text/plain' } qw(txt pl md)), (map { $_ => 'image/jpeg' } qw(jpg jpeg)),
+        css => 'text/css', js => 'application/javascript', json => 'application/json', xml => 'application/xml', png => 'image/png', gif => 'image/gif',
+        svg => 'image/svg+xml', ico => 'image/x-icon', webp => 'image/webp', woff => 'font/woff', woff2 => 'font/woff2', ttf => 'font/ttf',
+        pdf => 'application/pdf', zip => 'application/zip', mp3 => 'audio/mpeg', mp4 => 'video/mp4', webm => 'video/webm',
+    );
+    my $dir = File::Temp->newdir;
+    my $own = PAGI::App::File->new(root => "$dir")->to_app;
+    my %seen;
+    for my $extension (sort keys %type) {
+        open my $file, '>', "$dir/a.$extension" or die "Cannot write $dir/a.$extension: $!";
+        close $file;
+        $seen{$extension} = header(get_events("/a.$extension", app => $own)->[0], 'content-type');
+    }
+    is \%seen, \%type, 'by extension';
+    is \%PAGI::App::File::MIME_TYPES, \%type, 'and no others';
+};
+
 subtest 'names' => sub {
     is get_events('/')->[1]{file}, "$root/index.html", 'index';
     is get_events('/sub/indexed')->[1]{file}, "$root/sub/indexed/index.htm", 'the other index, without a slash';
@@ -56,6 +77,9 @@ subtest 'refusals' => sub {
         is [$sent->[0]{status}, $sent->[0]{headers}, text_of($sent)],
             [$status, [['content-type', 'text/plain'], ['content-length', length $text]], $text], "$status for " . $path =~ s/\0/NUL/r;
     }
+    my $order = sub ($path, @more) { get_events($path, @more)->[0]{status} };
+    is [$order->("/../x\0", method => 'PUT'), $order->("/../x\0"), $order->('/.none'), $order->('/none', with('if-none-match', '*'))], [405, 400, 403, 404],
+        'the method is looked at first, then NUL, then dots, then whether it exists';
     my $sent = get_events('/test.txt', method => 'POST');
     is [$sent->[0]{status}, header($sent->[0], 'allow'), text_of($sent)], [405, 'GET, HEAD', 'Method Not Allowed'], '405 with allow';
     like dies { call_app($app, http_scope('/', type => $_)) }, qr/\AUnsupported scope type: $_ at /, "$_ rejected" for qw(websocket sse lifespan);
@@ -93,6 +117,8 @@ subtest 'ranges' => sub {
     is $range->('bytes=11-'), [416, 'bytes */11', undef, undef], 'behind the end';
     is $range->('bytes=0-1,4-5'), [200, '', undef, undef], 'several: the whole file';
     is $range->('bytes=0-4 nonsense'), [200, '', undef, undef], 'no range at all';
+    my $beyond = get_events('/test.txt', with(range => 'bytes=11-'));
+    is [$beyond->[0]{headers}, text_of($beyond)], [[['content-type', 'text/plain'], ['content-length', 21], ['content-range', 'bytes */11']], 'Range Not Satisfiable'], 'all of a 416';
     my $etag = header(get_events('/test.txt')->[0], 'etag');
     is $range->('bytes=0-4', 'if-range', $etag)->[0], 206, 'If-Range';
     is $range->('bytes=0-4', 'if-range', '"other"')->[0], 200, 'If-Range of another';

@@ -8,6 +8,7 @@ use Future;
 use Future::AsyncAwait;
 use Future::IO;
 use Future::IO::Impl::IOAsync;
+use IO::Socket::INET;
 use JSON::MaybeXS qw(decode_json);
 use PAGI::App::Proxy;
 use PAGI::App::Proxy::EventStream;
@@ -109,6 +110,11 @@ subtest 'bad backends' => sub {
     my $port = $closed->sockport;
     close $closed;
     like warning { $answer = brief('/', app => proxy(backend => "http://127.0.0.1:$port")) }, qr/cannot connect to the backend: .*refused/, 'nobody listens';
+    is $answer, '502 Bad Gateway', '502';
+    # A backlog that is full: the system answers no further connection.
+    my $deaf = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) or die "Cannot listen: $!";
+    my @waiting = map { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $deaf->sockport, Blocking => 0) } 1 .. 8;
+    like warning { $answer = brief('/', app => proxy(backend => 'http://127.0.0.1:' . $deaf->sockport, timeout => 0.3)) }, qr/cannot connect to the backend: no connection within 0\.3 seconds/, 'timeout';
     is $answer, '502 Bad Gateway', '502';
     like warning { $answer = brief('/', app => proxy(backend => 'http://no-such-host.invalid')) }, qr/its name has no address/, 'unknown name';
     is $answer, '502 Bad Gateway', '502';

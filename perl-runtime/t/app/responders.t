@@ -41,6 +41,7 @@ subtest 'Redirect' => sub {
     is $location->({ to => '/new?b=2' }, query_string => 'a=1'), '/new?b=2&a=1', 'query on query';
     is $location->({ to => '/new', preserve_query => 0 }, query_string => 'a=1'), '/new', 'without';
     like dies { $to->({}) }, qr/PAGI::App::Redirect has no target/, 'no target';
+    like dies { $to->({ to => sub {undef} }) }, qr/PAGI::App::Redirect has no target/, 'a coderef that gives none';
 };
 
 subtest 'Healthcheck' => sub {

@@ -5,6 +5,7 @@ use FindBin;
 use lib "$FindBin::Bin/../lib", "$FindBin::Bin/lib";
 use AppHelper qw(app_saying);
 use PAGI::App::Router;
+use TestApps::Component;
 
 my $app = app_saying('x');
 my $r = PAGI::App::Router->new;
@@ -42,7 +43,7 @@ subtest 'namespaces' => sub {
     like dies { $outer->as('x') }, qr/\Aas\(\) called without a preceding mount or group/, 'nothing to name';
     like dies { $outer->mount('/y' => $inner)->as('') }, qr/\ANamespace required/, 'no namespace';
     like dies { $outer->mount('/c' => $_)->as('c') }, qr/\Aas\(\) requires mounting a router object, not an app coderef/, 'no router'
-        for $app, 'TestRoutes::Admin';
+        for $app, 'TestRoutes::Admin', TestApps::Component->new;
     like dies { $outer->mount('/z' => $middle)->as('middle') }, qr/\ANamed route 'middle\.inner\.get' already exists/, 'collision';
     like dies { $outer->mount('/m' => $inner)->name('m') }, qr/\Aname\(\) called without/, 'a mount has no name';
 };

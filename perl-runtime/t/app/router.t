@@ -45,6 +45,7 @@ subtest 'patterns' => sub {
     $r->get('/a.b(c)[d]+' => app_saying('literal'))->get('/open/{x' => app_saying('open brace'));
 
     is brief($r, path => '/users/42'), '200 id=42', 'one';
+    is brief($r, path => '/users/42/posts'), '404 Not Found', 'a parameter ends at the slash, and the whole path must match';
     is brief($r, path => '/users/42/posts/7'), '200 id=42 post=7', 'two';
     is brief($r, path => '/files/a/b.txt'), '200 path=a/b.txt', 'wildcard';
     is brief($r, path => '/files/'), '404 Not Found', 'a wildcard is not empty';

@@ -26,6 +26,9 @@ $now += 100;
 run_app($app);
 is(PAGI::App::Throttle->info('global')->{tokens}, 2, 'never more than the burst');
 
+run_app(PAGI::App::Throttle->new(app => app_saying('other'), rate => 2, burst => 3)->to_app);
+is(PAGI::App::Throttle->info('global')->{tokens}, 1, 'a key is one bucket, whichever instance asks');
+
 PAGI::App::Throttle->reset('global');
 is(PAGI::App::Throttle->info('global'), undef, 'reset');
 my $keyed = PAGI::App::Throttle->new(app => app_saying('ok'), rate => 1, headers => 0, key_for => sub ($scope) { $scope->{who} })->to_app;
@@ -51,6 +54,13 @@ my $sse = run_app($one, type => 'sse');
 is [$sse->[0]{type}, rates($sse)], ['sse.start', [1, 0, $now + 1]], 'SSE is counted, and told';
 is run_app($one, type => 'sse')->[0]{type}, 'sse.http.response.start', 'SSE refusal';
 is run_app($one, type => 'websocket'), [{ type => 'websocket.close' }], 'WebSocket refusal';
+
+PAGI::App::Throttle->reset_all;
+my $patient = PAGI::App::Throttle->new(app => app_saying('ok'), rate => 1, burst => 2)->to_app;
+run_app($patient);
+$now -= 3600;
+is run_app($patient)->[0]{status}, 200, 'a clock that was set back takes no tokens';
+$now += 3600;
 
 my @headers = (['a', 'b']);
 my $constant = PAGI::App::Throttle->new(app => async sub ($scope, $receive, $send) {

@@ -62,6 +62,9 @@ subtest 'Broadcast' => sub {
     $class->broadcast(news => 'x');
     is $class->client_count('news'), 0, 'a client whose send fails is dropped';
     $future->cancel;
+    my ($own) = call_app($class->new(channel => 'keys', echo_self => 1)->to_app, { type => 'websocket' }, { type => 'websocket.connect' },
+        { type => 'websocket.receive', text => undef, bytes => 'b' }, { type => 'websocket.receive', text => 't', bytes => undef }, { type => 'websocket.disconnect', code => 1000 });
+    is [@$own[1, 2]], [{ type => 'websocket.send', bytes => 'b' }, { type => 'websocket.send', text => 't' }], 'the kind is kept, also with both keys present';
     my ($sent, $ended) = call_app($app, { type => 'websocket' }, { type => 'websocket.connect' }, sub { Future->fail('receive broke') });
     ok $ended->is_done, 'an error in the loop is swallowed';
     is $class->client_count('news'), 0, 'and the client removed';
@@ -133,6 +136,33 @@ subtest 'Chat' => sub {
     $ann->send_json({ type => 'rooms' });
     is $ann->receive_json->{rooms}, [{ name => 'lobby', count => 1 }], 'empty rooms vanish';
     $ann->close;
+};
+
+subtest 'Chat: options' => sub {
+    my $app = PAGI::App::WebSocket::Chat->new(default_room => 'hall')->to_app;
+    my $ann = client($app)->websocket('/');
+    is $ann->receive_json->{room}, 'hall', 'default_room';
+    $ann->send_json({ type => 'leave', room => 'hall' });
+    is $ann->receive_json, { type => 'left', room => 'hall' }, 'left';
+    $ann->send_json({ type => 'rooms' });
+    is $ann->receive_json->{rooms}, [], 'a room that is left by its last member is gone';
+    $ann->send_json({ type => 'join' });
+    is $ann->receive_json, { type => 'joined', room => 'hall' }, 'join without a room means that one';
+    $ann->send_json({ type => 'join', room => "room $_" }) for 1 .. 100;
+    my @answers = map { $ann->receive_json } 1 .. 100;
+    is [$answers[98]{type}, $answers[99]], ['joined', { type => 'error', message => 'Max rooms reached' }], 'max_rooms is 100';
+    my $bob = client($app)->websocket('/');
+    $bob->receive_json;
+    is $ann->receive_json->{type}, 'user_joined', 'another one comes';
+    $bob->send_json({ type => 'join', room => 'room 1' });
+    is [$bob->receive_json->{type}, $ann->receive_json->{room}], ['joined', 'room 1'], 'to two rooms';
+    $bob->send_json({ type => 'message', message => 'hi' });
+    is [map { $ann->receive_json->{room} } 1, 2], ['hall', 'room 1'], 'a message without a room goes to all that were joined';
+    $bob->send_json({ type => 'nick', username => 'bob' });
+    $bob->receive_json;
+    $ann->send_json({ type => 'list', room => 'room 1' });
+    like $ann->receive_json->{users}, [qr/user_/, 'bob'], 'a new name holds in all rooms';
+    $_->close for $ann, $bob;
 };
 
 for my $class (map {"PAGI::App::WebSocket::$_"} qw(Echo Broadcast Chat)) {

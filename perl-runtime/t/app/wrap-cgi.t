@@ -1,5 +1,7 @@
 use v5.36;
 use Test2::V0;
+my $no_process = 0;
+BEGIN { *CORE::GLOBAL::fork = sub () { return CORE::fork unless $no_process; $! = POSIX::EAGAIN(); return undef } }
 use FindBin;
 use lib "$FindBin::Bin/../lib", "$FindBin::Bin/lib";
 use AppHelper qw(call_app header http_scope text_of);
@@ -8,6 +10,7 @@ use Future::IO::Impl::IOAsync;
 use PAGI::App::WrapCGI;
 use PAGI::Test::ConnectionState;
 use PAGITest::Backends qw(each_backend);
+use POSIX ();
 use Time::HiRes ();
 
 my $dir = "$FindBin::Bin/cgi-bin";
@@ -81,6 +84,13 @@ subtest 'trouble' => sub {
         like warning { ($sent) = run_cgi([script => $script], http_scope('/')) }, qr/\ACGI script \Q$script\E cannot be started: /, 'cannot be started';
         is $sent->[0]{status}, 500, '500';
     }
+    {
+        $no_process = 1;
+        my $sent;
+        like warning { ($sent) = run_cgi('env.cgi', http_scope('/')) }, qr/\ACGI script \S+ cannot be started: cannot fork: /, 'no process to be had';
+        is [$sent->[0]{status}, header($sent->[0], 'content-type'), text_of($sent)], [500, 'text/plain', 'Internal Server Error'], 'a plain 500';
+        $no_process = 0;
+    }
     my ($sent, $begin) = (undef, Time::HiRes::time());
     like warning { ($sent) = run_cgi([script => "$dir/behave.cgi", timeout => 0.3], http_scope('/', query_string => 'sleep')) }, qr/no response within 0\.3 seconds/, 'too slow';
     is [$sent->[0]{status}, text_of($sent)], [504, 'Gateway Timeout'], '504';
@@ -93,6 +103,8 @@ subtest 'trouble' => sub {
     $begin = Time::HiRes::time();
     my $connection = PAGI::Test::ConnectionState->new;
     my ($none, $future) = call_app(PAGI::App::WrapCGI->new(script => "$dir/behave.cgi")->to_app, http_scope('/', query_string => 'sleep', 'pagi.connection' => $connection));
+    ($sent) = run_cgi('env.cgi', http_scope('/x'));
+    is [$sent->[0]{status}, $future->is_ready], [200, F()], 'others are served meanwhile';
     $connection->_mark_disconnected('client_closed');
     $future->get;
     is $none, [], 'nothing is sent to a client that has gone';

@@ -129,6 +129,21 @@ subtest 'handle_lifespan' => sub {
     like $app->({ type => 'http' }, sub { }, sub { })->failure,
         qr/handle_lifespan called with scope type 'http' \(expected 'lifespan'\)\. Check scope type before calling: /, 'wrong scope type';
 
+    @log = ();
+    my $scope = lifespan_scope('pagi.lifespan.handlers' => [map { my $name = $_; +{ startup => sub { push @log, "$name up" }, shutdown => sub { push @log, "$name down" } } } 'a', 'b']);
+    is outcome($app, $scope), $ok, 'handlers in the scope: answered once';
+    is \@log, ['a up', 'b up', 'up', 'down', 'b down', 'a down'], 'and run outside of its own';
+    # what layers that know nothing of PAGI::Lifespan do: each adds its hooks to those that are there
+    my $layer = sub ($name, $inner) {
+        return sub ($scope, @io) {
+            push @{ $scope->{'pagi.lifespan.handlers'} }, { startup => sub { push @log, "$name up" }, shutdown => sub { push @log, "$name down" } };
+            return $inner->($scope, @io);
+        };
+    };
+    @log = ();
+    is outcome($layer->(outer => $layer->(inner => $app))), $ok, 'nested registration';
+    is \@log, ['outer up', 'inner up', 'up', 'down', 'inner down', 'outer down'], 'all hooks, outer to inner and back';
+
     is outcome(async sub ($scope, $receive, $send) {
         await handle_lifespan($scope, $receive, $send, startup => async sub { die "nope\n" });
     }), ["lifespan.startup.failed: nope\n"], 'one failure event';

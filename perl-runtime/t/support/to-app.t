@@ -22,6 +22,11 @@ ref_is to_app($blessed), $blessed, 'so does a blessed one, even with a to_app me
 is body_of(to_app(TestApps::Component->new(body => 'mine'))), 'mine', 'an object gives its app';
 is body_of(to_app('TestApps::Component')), 'component', 'a loaded class gives its app';
 
+{
+    package My::Inline;
+    sub to_app { my $code = sub { $_[2]->({ body => 'inline' }) }; return $code }
+}
+is body_of(to_app('My::Inline')), 'inline', 'so does a package without a file: nothing is loaded';
 ok !TestApps::AutoLoaded->can('to_app'), 'not loaded yet';
 {
     local $@ = 'kept';

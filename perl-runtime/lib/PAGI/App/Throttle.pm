@@ -82,7 +82,9 @@ sub _refilled {
         _sweep($now) if keys %BUCKETS >= $SWEEP_AT;
         return $BUCKETS{$key} = { tokens => $burst, last_time => $now, refill => $burst / $rate };
     }
-    my $tokens = $bucket->{tokens} + ($now - $bucket->{last_time}) * $rate;
+    # A clock that is set back must not cost tokens, up to hours of them.
+    my $elapsed = $now > $bucket->{last_time} ? $now - $bucket->{last_time} : 0;
+    my $tokens = $bucket->{tokens} + $elapsed * $rate;
     $bucket->{tokens} = $tokens > $burst ? $burst : $tokens;
     $bucket->{last_time} = $now;
     return $bucket;
