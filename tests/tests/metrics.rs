@@ -199,6 +199,20 @@ fn waiting_connections_are_seen_queue_by_queue() {
 }
 
 #[test]
+fn there_are_as_many_accept_queues_as_asked_for() {
+    let queues = |setup: pagi_tests::server::Setup| {
+        let server = setup.workers(2).args(["--admin-listen", "127.0.0.1:0"]).start();
+        Metrics::of(&server).all("pagi_accept_queue_limit").len()
+    };
+    assert_eq!(queues(Lab::setup(HANDLERS)), 2);
+    assert_eq!(queues(Lab::setup(HANDLERS).args(["--queues", "5"])), 5);
+    assert_eq!(queues(Lab::setup(HANDLERS).args(["--queues", "1"])), 1);
+    let in_file = || Lab::setup(HANDLERS).file("pagi.toml", "queues = 1\n").args(["--config", "pagi.toml"]);
+    assert_eq!(queues(in_file()), 1);
+    assert_eq!(queues(in_file().arg("--reuseport")), 2, "what is said more strongly counts");
+}
+
+#[test]
 fn memory_of_every_process_is_told() {
     let lab = serve(&["--workers", "2", "--pool", "1"]);
     await_that("everybody serves", || {

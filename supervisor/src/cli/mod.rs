@@ -184,7 +184,20 @@ pub fn parse(
     let matches = layers.apply(command).try_get_matches_from(&arguments).map_err(|error| usage::answer(&error))?;
     let mut options = CommandLine::from_arg_matches(&matches).map_err(|error| usage::answer(&error))?;
     options.service.config = path;
-    Ok(Parsed { options, arguments: layers.arguments().to_vec(), effective: layers.effective(&matches) })
+    let parsed = Parsed { options, arguments: layers.arguments().to_vec(), effective: layers.effective(&matches) };
+    own_queues(parsed).map_err(usage::Answer::mistake)
+}
+
+/// `--reuseport` asks for the queues there are by default, so it undoes a `queues` that was said more weakly.
+fn own_queues(mut parsed: Parsed) -> Result<Parsed, String> {
+    let (own, number) = (parsed.rank("reuseport"), parsed.rank("queues"));
+    if parsed.options.listen.reuseport && parsed.options.listen.queues.is_some() {
+        if own == number {
+            return Err("Cannot specify both --queues and --reuseport".to_owned());
+        }
+        parsed.options.listen.queues = parsed.options.listen.queues.filter(|_| number > own);
+    }
+    Ok(parsed)
 }
 
 /// The definition of all options.
