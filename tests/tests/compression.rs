@@ -163,6 +163,18 @@ fn what_is_not_suitable_goes_out_as_it_is() {
 }
 
 #[test]
+fn more_effort_makes_less_of_it() {
+    let size = |coding: &str, level: &str| {
+        let server = start(&["--compress", coding, "--compress-level", level]);
+        get(&server, "/", &format!("Accept-Encoding: {coding}\r\n")).body.len()
+    };
+    for coding in ["gzip", "br", "zstd"] {
+        let (fast, small) = (size(coding, "1"), size(coding, "9"));
+        assert!(small < fast, "{coding}: {small} bytes and {fast}");
+    }
+}
+
+#[test]
 fn a_piece_of_a_stream_can_be_read_when_it_was_sent() {
     for path in ["/stream/slow", "/stream/slow/flush"] {
         let server = start(&["--compress", "gzip"]);

@@ -269,8 +269,29 @@ fn development_mode_wraps_the_application_unless_told_not_to() {
     assert!(wrapped.has_said(lint), "{}", wrapped.log());
     let plain = Setup::perl(&says("'x'")).args(["-E", "development", "--no-default-middleware"]).start();
     assert!(!plain.has_said(lint), "{}", plain.log());
+    // The last word counts, and that of the command line more than that of the environment.
+    let both = ["-E", "development", "--no-default-middleware", "--default-middleware"];
+    let undone = Setup::perl(&says("'x'")).args(both).start();
+    assert!(undone.has_said(lint), "{}", undone.log());
+    let undone = Setup::perl(&says("'x'")).args(["-E", "development", "--default-middleware"]);
+    let undone = undone.env("PAGI_NO_DEFAULT_MIDDLEWARE", "1").start();
+    assert!(undone.has_said(lint), "{}", undone.log());
     let none = Setup::perl(&says("'x'")).args(["-E", "none"]).start();
     assert!(!none.has_said(lint), "{}", none.log());
+}
+
+#[test]
+fn future_xs_is_needed_when_it_is_asked_for() {
+    let setup = || {
+        let setup = Setup::perl(&says("'served'")).file("own/Future/XS.pm", "die qq{out of order\\n};");
+        let own = setup.path("own");
+        setup.env("PERL5LIB", own)
+    };
+    let outcome = setup().arg("--future-xs").run();
+    assert_eq!(outcome.code(), 1);
+    outcome.assert_says("Future::XS cannot be loaded: out of order");
+    // Without it, Future goes on with what it is itself.
+    assert_eq!(root(&setup().start()), "served");
 }
 
 #[test]

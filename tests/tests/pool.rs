@@ -287,6 +287,17 @@ fn a_slow_client_occupies_no_pool_process() {
 }
 
 #[test]
+fn a_small_buffer_makes_a_pool_process_wait_for_a_slow_client() {
+    let server = start(psgi().workers(2).args(["--pool-buffer", "1000", "--pool-queue-timeout", "0.5"]), 1);
+    let mut slow = Raw::connect_narrow(server.address());
+    slow.send("GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    slow.read_until_contains("\r\n\r\n");
+    assert_eq!(get(&server, "/pid").status, 503, "the pool process has not got rid of its response");
+    assert_eq!(slow.response("GET").body.len(), 4_000_000);
+    assert_eq!(get(&server, "/pid").status, 200);
+}
+
+#[test]
 fn a_stop_waits_for_requests_in_the_pool_and_a_reload_replaces_it() {
     let server = start(psgi().workers(2), 2);
     let old = pool_processes(&server);

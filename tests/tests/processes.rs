@@ -147,6 +147,64 @@ fn max_requests_replaces_workers_under_load_without_losing_anything() {
     }
 }
 
+#[test]
+fn max_requests_jitter_spreads_the_limit() {
+    let serve = |jitter: &str| {
+        let server =
+            Setup::perl(&pids()).workers(2).args(["--max-requests", "3", "--max-requests-jitter", jitter]).start();
+        wait_for_workers(&server, 2);
+        server
+    };
+    // So much more that chance does not reach it in the life of a machine.
+    let server = serve("1000000000000000");
+    let old = workers(&server);
+    (0..40).for_each(|_| assert_ne!(serving(&server), server.pid()));
+    assert_eq!(workers(&server), old, "{}", server.log());
+    let server = serve("2");
+    let old = workers(&server);
+    await_that("both are replaced", || {
+        serving(&server);
+        old.iter().all(|process| !process::lives(process.pid))
+    });
+}
+
+/// A worker whose start-up lasts until the file `go` has the number of its note.
+const GATED: &str = r#"
+use Time::HiRes ();
+sub number ($line) { open my $file, '<', "$scratch/notes"; while (<$file>) { return $. if $_ eq "$line\n" } }
+sub allowed { open my $file, '<', "$scratch/go" or return 0; return scalar <$file> // 0 }
+async sub application ($scope, $receive, $send) {
+    return await answer($send, $$) if $scope->{type} eq 'http';
+    die if $scope->{type} ne 'lifespan';
+    await $receive->();
+    note($$);
+    my $number = number($$);
+    await Future::IO->sleep(0.01) until allowed() >= $number;
+    await $send->({ type => 'lifespan.startup.complete' });
+    await $receive->();
+    await $send->({ type => 'lifespan.shutdown.complete' });
+}
+\&application;
+"#;
+
+#[test]
+fn a_reload_replaces_as_many_workers_at_a_time_as_asked_for() {
+    for batch in [1, 3] {
+        let setup = Setup::perl(&app::perl(GATED)).workers(4).args(["--lifespan", "on"]);
+        let server = setup.file("go", "4").args(["--reload-batch", &batch.to_string()]).start();
+        wait_for_workers(&server, 4);
+        let allow = |number: usize| std::fs::write(server.path("go"), number.to_string()).expect("it can be written");
+        let begun = || server.output("notes").lines().count();
+        server.signal(Signal::SIGHUP);
+        await_that("the trial begins", || begun() == 5);
+        allow(5);
+        await_that("so many begin", || begun() == 5 + batch);
+        assert!(!poll(Duration::from_millis(300), || begun() > 5 + batch), "no more than {batch} at a time");
+        allow(100);
+        server.wait_for_log("Generation 2 serves: 4 workers replaced");
+    }
+}
+
 // Workers that are stuck
 
 /// A worker in which this code runs for ever is killed and replaced; meanwhile the other one serves everybody.
@@ -385,6 +443,35 @@ fn scope_of_a_unix_socket() {
         assert!(server.stop().success());
         assert!(!std::path::Path::new(&socket).exists());
     }
+}
+
+#[test]
+fn the_host_says_which_address_is_served() {
+    let server = Setup::perl(&pids()).args(["--host", "127.0.0.2"]).start();
+    let address = server.address();
+    assert_eq!(address.ip().to_string(), "127.0.0.2");
+    assert_eq!(load::get(address, "/").expect("an answer").status, 200);
+    let elsewhere = std::net::TcpStream::connect(("127.0.0.1", address.port()));
+    assert_eq!(elsewhere.map_err(|error| error.kind()).err(), Some(std::io::ErrorKind::ConnectionRefused));
+}
+
+#[test]
+fn a_group_can_be_had_without_a_user() {
+    let setup = Setup::perl(&pids()).args(["--group", "1"]);
+    if !nix::unistd::geteuid().is_root() {
+        let outcome = setup.run();
+        assert_eq!(outcome.code(), 1);
+        return outcome.assert_says("Must run as root to use --user/--group");
+    }
+    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(setup.path(""), everybody).expect("permissions can be set");
+    let server = setup.start();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", serving(&server))).expect("it lives");
+    let field = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).expect("it is there");
+        line.split_whitespace().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!((field("Uid:"), field("Gid:")), (vec!["0".to_owned(); 4], vec!["1".to_owned(); 4]));
 }
 
 #[test]

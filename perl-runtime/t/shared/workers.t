@@ -1,5 +1,7 @@
 use v5.36;
 use lib 't/lib';
+use File::Temp ();
+use IO::Socket::INET;
 use Test2::V0;
 use PAGITest::Backends qw(server_binary);
 use PAGITest::ServerClient;
@@ -70,6 +72,26 @@ subtest 'limits of the command line' => sub {
     $client->get("/set?key=$_&value=x") for 1 .. 11;
     is [ map { $client->get("/get?key=$_")->json->{value} } 1, 11 ], [ undef, 'x' ], '--store-entries';
     like $client->get('/set?key=a&size=101')->json->{error}, qr/--store-item-bytes 100/, '--store-item-bytes';
+};
+
+subtest 'a worker that does not listen' => sub {
+    my ($server, $client) = server('--workers', 2, '--store-backlog', 100_000);
+    workers($client, 2);
+    my $directory = File::Temp->newdir;
+    my $file = "$directory/blocked";
+    my $socket = IO::Socket::INET->new(PeerHost => '127.0.0.1', PeerPort => $server->port) or die "connect: $@\n";
+    print {$socket} "GET /block?file=$file HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    eventually 'one worker is busy', sub { -s $file };
+    my $busy = do { open my $handle, '<', $file or die "$file: $!\n"; <$handle> };
+    isnt $client->get('/flood')->json->{by}, $busy, 'the other one says much';
+    unlink $file;
+    like do { local $/; <$socket> }, qr/HTTP\/1\.1 200/, 'and it is free again';
+    my %heard;
+    eventually 'both are asked', sub { my $told = $client->get('/heard')->json; $heard{ $told->{pid} } = $told->{heard}; keys %heard == 2 };
+    my $lost = delete $heard{$busy};
+    is [ values %heard ], [50], 'who listens has heard everything';
+    ok $lost < 50, "who does not has heard $lost";
+    like $server->log, qr/A worker does not take its messages: those beyond --store-backlog 100000 are lost to it/, 'and the log says so';
 };
 
 subtest 'rooms' => sub {

@@ -147,6 +147,23 @@ fn versions_below_the_least_are_refused() {
 }
 
 #[test]
+fn only_the_cipher_suites_asked_for_are_spoken() {
+    let (authority, identity) = authority();
+    let suite = |lab: &super::Lab, version: &'static rustls::SupportedProtocolVersion| {
+        let connection = Client::with(&authority, None, &[version]).connect(lab.address());
+        let suite = connection.stream.conn.negotiated_cipher_suite().expect("the handshake is over");
+        format!("{:?}", suite.suite())
+    };
+    let (tls12, tls13) = (&rustls::version::TLS12, &rustls::version::TLS13);
+    let all = lab(FACTS, &identity, &[]);
+    let named = ["TLS13_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"];
+    assert!(!named.contains(&suite(&all, tls13).as_str()) && !named.contains(&suite(&all, tls12).as_str()));
+    let list = "TLS_AES_128_GCM_SHA256:ECDHE-ECDSA-AES128-GCM-SHA256";
+    let few = lab(FACTS, &identity, &["--ssl-cipher-list", list]);
+    assert_eq!([suite(&few, tls13), suite(&few, tls12)], named);
+}
+
+#[test]
 fn alpn_names_what_is_spoken() {
     let (authority, identity) = authority();
     let lab = lab(FACTS, &identity, &[]);

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use pagi_tests::lab::Lab;
-use pagi_tests::patience::await_that;
+use pagi_tests::patience::{await_that, poll};
 use pagi_tests::server::Server;
 use pagi_tests::tls::{Authority, Client, Identity, Wanted};
 
@@ -130,6 +131,8 @@ fn sighup_in_a_server_without_workers() {
     let server = Lab::setup(FACTS).args(now.options()).args(["--ssl-check-interval", "0"]).start();
     let mut kept = Client::new(&authority).connect(server.address());
     next.replace(&now);
+    // Nobody looks, for longer than it would take by default.
+    assert!(!poll(Duration::from_secs(5), || shows(&authority, &server, &next)));
     server.signal(Signal::SIGHUP);
     server.wait_for_log("SSL certificates reloaded");
     assert!(shows(&authority, &server, &next));

@@ -21,6 +21,16 @@ $app->get('/set'    => async sub ($c) {
 $app->get('/touch'  => async sub ($c) { my $was = await $shared->touch($c->req->query_param('key'), $c->req->query_param('life')); await $c->json({ was => $was }) });
 $app->get('/delete' => async sub ($c) { my $was = await $shared->delete($c->req->query_param('key')); await $c->json({ was => $was }) });
 $app->get('/publish' => async sub ($c) { my $n = await $c->app->pubsub->publish_async($c->req->query_param('channel') => { text => "\x{263a}", n => $c->req->query_param('n') }); await $c->json({ reached => $n }) });
+$app->get('/flood' => async sub ($c) { for my $n (1 .. 50) { await $c->app->pubsub->publish_async(news => { n => $n, pad => 'x' x 100_000 }) } await $c->json({ by => $$ }) });
+$app->get('/heard' => sub ($c) { $c->json({ pid => $$, heard => scalar @heard }) });
+$app->get('/block' => sub ($c) {
+    my $file = $c->req->query_param('file');
+    open my $mark, '>', $file or die "$file: $!\n";
+    print {$mark} $$;
+    close $mark;
+    select undef, undef, undef, 0.01 while -e $file;
+    $c->json({ pid => $$ });
+});
 $app->get('/forked' => sub ($c) {
     # a child is on its own, with a connection of its own
     my $pid = fork // die "fork: $!\n";
