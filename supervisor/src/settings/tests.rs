@@ -1,7 +1,14 @@
 //! Every option from outside: default, accepted forms, refused forms with their sentence.
 
+use std::path::Path;
+
+use pagi_perl_runtime::AppSource;
+use pagi_server_core::Config;
+
+use super::reading::check;
 use super::*;
 use crate::cli;
+use crate::log::Level;
 
 mod effects;
 mod layers;
