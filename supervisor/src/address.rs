@@ -1,149 +1,183 @@
-//! Where to listen, as the user wrote it.
+//! Where to listen, as the user wrote it ([`parse`] reads it) or as it was bound.
 
 use std::fmt;
+use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+mod parse;
+
+pub use parse::parse_port;
+
 /// One listener.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Address {
+pub struct Address {
+    /// What clients connect to.
+    pub target: Target,
+    /// Whether clients speak TLS here.
+    pub tls: bool,
+    /// Whether connections begin with a header of the PROXY protocol.
+    pub proxy: bool,
+}
+
+/// What clients connect to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Target {
     /// Host name or address (an IPv6 address without brackets) and port.
     Tcp {
         /// Name or address.
         host: String,
         /// Port; 0 is any free one.
         port: u16,
-        /// Whether clients speak TLS here.
-        tls: bool,
-        /// Whether connections begin with a header of the PROXY protocol.
-        proxy: bool,
     },
-    /// Path of a Unix socket.
+    /// A Unix socket with a file.
     Unix {
         /// The path.
         path: PathBuf,
-        /// Permissions of the socket file; 0600 if none are given.
-        mode: Option<u32>,
-        /// Whether clients speak TLS here.
-        tls: bool,
-        /// Whether connections begin with a header of the PROXY protocol.
-        proxy: bool,
+        /// Who may connect.
+        access: Access,
     },
+    /// A Unix socket in the abstract namespace of Linux: a name without a file. Everybody on the machine may connect.
+    Abstract(String),
+    /// What systemd has passed under this name; gives way to the addresses behind it before anything is bound.
+    Passed(Passed),
+}
+
+/// Owner and permissions of a socket file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// Permissions; 0600 if none are given.
+    pub mode: Option<u32>,
+    /// Name or number of a user; if none is given, whom the server runs as.
+    pub owner: Option<String>,
+    /// Name or number of a group, likewise.
+    pub group: Option<String>,
+}
+
+/// How a socket that was passed is named.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Passed {
+    /// By a name of `LISTEN_FDNAMES`, which several sockets may have.
+    Name(String),
+    /// By the number of its descriptor; the first is 3.
+    Number(RawFd),
+}
+
+impl From<Target> for Address {
+    /// In the clear, without a proxy's header.
+    fn from(target: Target) -> Self {
+        Self { target, tls: false, proxy: false }
+    }
 }
 
 impl Address {
-    /// Understands one `--listen` value: `/path`, `./path`, `[v6]:port`, `host:port`, anything else is a path. `,ssl`
-    /// behind any of them asks for TLS, `,proxy` for the PROXY protocol.
-    ///
-    /// # Errors
-    /// What is wrong, worded to follow the option's name.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        if let Some(place) = text.strip_suffix(",ssl") {
-            return Self::parse(place).map(|address| address.with_tls(true));
-        }
-        if let Some(place) = text.strip_suffix(",proxy") {
-            return Self::parse(place).map(|address| address.with_proxy(true));
-        }
-        Self::parse_place(text)
+    /// A TCP address.
+    #[must_use]
+    pub fn tcp(host: impl Into<String>, port: u16) -> Self {
+        Target::Tcp { host: host.into(), port }.into()
     }
 
-    /// The same for a place where TLS is not spoken.
-    ///
-    /// # Errors
-    /// What is wrong, worded to follow the option's name.
-    pub fn parse_place(text: &str) -> Result<Self, String> {
-        const FORMS: &str = "takes HOST:PORT, [IPV6]:PORT or the path of a Unix socket";
-        if text.is_empty() {
-            return Err(FORMS.to_owned());
-        }
-        let path = || Self::Unix { path: PathBuf::from(text), mode: None, tls: false, proxy: false };
-        if text.starts_with(['/', '.']) {
-            return Ok(path());
-        }
-        if let Some(rest) = text.strip_prefix('[') {
-            let Some((host, port)) = rest.split_once("]:") else { return Err(FORMS.to_owned()) };
-            if host.parse::<std::net::Ipv6Addr>().is_err() {
-                return Err("takes an IPv6 address between the brackets".to_owned());
-            }
-            return Ok(Self::Tcp { host: host.to_owned(), port: parse_port(port)?, tls: false, proxy: false });
-        }
-        match text.rsplit_once(':') {
-            Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
-                if host.is_empty() {
-                    return Err("takes an address before the colon, such as 0.0.0.0".to_owned());
-                }
-                if host.contains(':') {
-                    return Err("takes an IPv6 address in brackets, like [::1]:5000".to_owned());
-                }
-                Ok(Self::Tcp { host: host.to_owned(), port: parse_port(port)?, tls: false, proxy: false })
-            }
-            _ => Ok(path()),
-        }
+    /// A Unix socket with a file.
+    #[must_use]
+    pub fn unix(path: impl Into<PathBuf>) -> Self {
+        Target::Unix { path: path.into(), access: Access::default() }.into()
+    }
+
+    /// A Unix socket without a file.
+    #[must_use]
+    pub fn unnamed(name: impl Into<String>) -> Self {
+        Target::Abstract(name.into()).into()
     }
 
     /// The same address with a relative socket path made absolute, so that it stays valid after a change of directory.
     #[must_use]
-    pub fn anchored(self, directory: &Path) -> Self {
-        match self {
-            Self::Unix { path, mode, tls, proxy } => Self::Unix { path: directory.join(path), mode, tls, proxy },
-            tcp => tcp,
+    pub fn anchored(mut self, directory: &Path) -> Self {
+        if let Target::Unix { path, .. } = &mut self.target {
+            *path = directory.join(&*path);
         }
+        self
+    }
+
+    /// The same address with these permissions, where it has a file and names none itself.
+    #[must_use]
+    pub fn with_default_mode(mut self, default: Option<u32>) -> Self {
+        if let Target::Unix { access, .. } = &mut self.target {
+            access.mode = access.mode.or(default);
+        }
+        self
     }
 
     /// Whether clients speak TLS here.
     #[must_use]
     pub fn tls(&self) -> bool {
-        match self {
-            Self::Tcp { tls, .. } | Self::Unix { tls, .. } => *tls,
-        }
+        self.tls
     }
 
     /// Whether connections begin with a header of the PROXY protocol.
     #[must_use]
     pub fn proxy(&self) -> bool {
-        match self {
-            Self::Tcp { proxy, .. } | Self::Unix { proxy, .. } => *proxy,
-        }
+        self.proxy
     }
 
-    /// The same address with or without it.
+    /// Whether somebody else has to open it.
+    #[must_use]
+    pub fn is_passed(&self) -> bool {
+        matches!(self.target, Target::Passed(_))
+    }
+
+    /// The same address with or without a proxy's header.
     #[must_use]
     pub fn with_proxy(mut self, wanted: bool) -> Self {
-        match &mut self {
-            Self::Tcp { proxy, .. } | Self::Unix { proxy, .. } => *proxy = wanted,
-        }
+        self.proxy = wanted;
         self
     }
 
     /// The same address with or without TLS.
     #[must_use]
     pub fn with_tls(mut self, wanted: bool) -> Self {
-        match &mut self {
-            Self::Tcp { tls, .. } | Self::Unix { tls, .. } => *tls = wanted,
-        }
+        self.tls = wanted;
         self
+    }
+
+    /// As the value of `--listen`, without what only concerns its file.
+    #[must_use]
+    pub fn as_option(&self) -> String {
+        let place = match &self.target {
+            Target::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+            Target::Tcp { host, port } => format!("{host}:{port}"),
+            Target::Unix { path, .. } => path.display().to_string(),
+            Target::Abstract(name) => format!("unix:@{name}"),
+            Target::Passed(passed) => passed.to_string(),
+        };
+        let word = |wanted: bool, word: &'static str| if wanted { word } else { "" };
+        place + word(self.tls, ",ssl") + word(self.proxy, ",proxy")
     }
 }
 
-/// A port number.
-///
-/// # Errors
-/// What is wrong, worded to follow the option's name.
-pub fn parse_port(text: &str) -> Result<u16, String> {
-    text.parse().map_err(|_| "takes a port number from 0 to 65535".to_owned())
-}
-
-/// `http://HOST:PORT/` or `unix:PATH`, as in the banner; with TLS `https://HOST:PORT/` or `unix:PATH,ssl`.
-impl fmt::Display for Address {
+/// `fd:NAME` or `fd:NUMBER`.
+impl fmt::Display for Passed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { host, port, tls, .. } => {
-                let scheme = if *tls { "https" } else { "http" };
+            Self::Name(name) => write!(f, "fd:{name}"),
+            Self::Number(number) => write!(f, "fd:{number}"),
+        }
+    }
+}
+
+/// `http://HOST:PORT/`, `unix:PATH` or `unix:@NAME`, as in the banner; with TLS `https://HOST:PORT/` or `unix:PATH,ssl`.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ssl = if self.tls { ",ssl" } else { "" };
+        match &self.target {
+            Target::Tcp { host, port } => {
+                let scheme = if self.tls { "https" } else { "http" };
                 let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
                 write!(f, "{scheme}://{open}{host}{close}:{port}/")
             }
-            Self::Unix { path, tls, .. } => write!(f, "unix:{}{}", path.display(), if *tls { ",ssl" } else { "" }),
+            Target::Unix { path, .. } => write!(f, "unix:{}{ssl}", path.display()),
+            Target::Abstract(name) => write!(f, "unix:@{name}{ssl}"),
+            Target::Passed(passed) => write!(f, "{passed}{ssl}"),
         }
     }
 }
@@ -152,69 +186,38 @@ impl fmt::Display for Address {
 mod tests {
     use super::*;
 
-    fn tcp(host: &str, port: u16) -> Address {
-        Address::Tcp { host: host.to_owned(), port, tls: false, proxy: false }
-    }
-
-    fn unix(path: &str) -> Address {
-        Address::Unix { path: path.into(), mode: None, tls: false, proxy: false }
-    }
-
-    #[test]
-    fn every_form() {
-        let table = [
-            ("127.0.0.1:5000", tcp("127.0.0.1", 5000)),
-            ("example.org:80", tcp("example.org", 80)),
-            ("localhost:0", tcp("localhost", 0)),
-            ("[::1]:8080", tcp("::1", 8080)),
-            ("/run/app.sock", unix("/run/app.sock")),
-            ("/run/app:5000", unix("/run/app:5000")),
-            ("./app:1", unix("./app:1")),
-            ("app.sock", unix("app.sock")),
-            ("host:name", unix("host:name")),
-            ("host:", unix("host:")),
-            ("[::1]:8443,ssl", tcp("::1", 8443).with_tls(true)),
-            ("/run/app.sock,ssl", unix("/run/app.sock").with_tls(true)),
-            ("h:1,proxy", tcp("h", 1).with_proxy(true)),
-            ("h:1,proxy,ssl", tcp("h", 1).with_proxy(true).with_tls(true)),
-            ("/run/app.sock,ssl,proxy", unix("/run/app.sock").with_tls(true).with_proxy(true)),
-            ("/run/app,ssl.sock", unix("/run/app,ssl.sock")),
-        ];
-        for (text, expected) in table {
-            assert_eq!(Address::parse(text), Ok(expected), "{text}");
-        }
-    }
-
-    #[test]
-    fn refused_forms() {
-        let table = [
-            (",ssl", "takes HOST:PORT, [IPV6]:PORT or the path of a Unix socket"),
-            ("", "takes HOST:PORT, [IPV6]:PORT or the path of a Unix socket"),
-            ("[::1]", "takes HOST:PORT, [IPV6]:PORT or the path of a Unix socket"),
-            ("[nonsense]:80", "takes an IPv6 address between the brackets"),
-            ("host:65536", "takes a port number from 0 to 65535"),
-            ("[::1]:http", "takes a port number from 0 to 65535"),
-            (":80", "takes an address before the colon, such as 0.0.0.0"),
-            ("::1:80", "takes an IPv6 address in brackets, like [::1]:5000"),
-        ];
-        for (text, expected) in table {
-            assert_eq!(Address::parse(text), Err(expected.to_owned()), "{text}");
-        }
-    }
-
     #[test]
     fn shown_as_in_the_banner() {
-        assert_eq!(tcp("127.0.0.1", 80).to_string(), "http://127.0.0.1:80/");
-        assert_eq!(tcp("::1", 80).to_string(), "http://[::1]:80/");
-        assert_eq!(unix("/a b").to_string(), "unix:/a b");
-        assert_eq!(tcp("::1", 443).with_tls(true).to_string(), "https://[::1]:443/");
-        assert_eq!(unix("/a").with_tls(true).to_string(), "unix:/a,ssl");
+        assert_eq!(Address::tcp("127.0.0.1", 80).to_string(), "http://127.0.0.1:80/");
+        assert_eq!(Address::tcp("::1", 80).to_string(), "http://[::1]:80/");
+        assert_eq!(Address::unix("/a b").to_string(), "unix:/a b");
+        assert_eq!(Address::tcp("::1", 443).with_tls(true).to_string(), "https://[::1]:443/");
+        assert_eq!(Address::unix("/a").with_tls(true).to_string(), "unix:/a,ssl");
+        assert_eq!(Address::unnamed("web").with_tls(true).to_string(), "unix:@web,ssl");
+    }
+
+    #[test]
+    fn shown_as_the_option() {
+        for text in ["h:1", "[::1]:2,ssl", "/a,proxy", "unix:@web,ssl,proxy", "fd:web", "fd:3,ssl"] {
+            assert_eq!(Address::parse(text).unwrap().as_option(), text);
+        }
     }
 
     #[test]
     fn only_relative_paths_move() {
-        assert_eq!(unix("a.sock").anchored(Path::new("/srv")), unix("/srv/a.sock"));
-        assert_eq!(unix("/a.sock").anchored(Path::new("/srv")), unix("/a.sock"));
-        assert_eq!(tcp("h", 1).anchored(Path::new("/srv")), tcp("h", 1));
+        let here = Path::new("/srv");
+        assert_eq!(Address::unix("a.sock").anchored(here), Address::unix("/srv/a.sock"));
+        for still in [Address::unix("/a.sock"), Address::tcp("h", 1), Address::unnamed("a")] {
+            assert_eq!(still.clone().anchored(here), still);
+        }
+    }
+
+    #[test]
+    fn an_address_knows_its_own_mode_best() {
+        let mode = |text: &str| match Address::parse(text).unwrap().with_default_mode(Some(0o600)).target {
+            Target::Unix { access, .. } => access.mode,
+            _ => None,
+        };
+        assert_eq!([mode("/a"), mode("/a,mode=0660"), mode("h:1")], [Some(0o600), Some(0o660), None]);
     }
 }

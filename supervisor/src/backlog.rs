@@ -22,18 +22,17 @@ pub fn of(sockets: &Sockets) -> Vec<QueueStatus> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::address::Address;
+    use crate::address::{Address, Target};
     use std::net::TcpStream;
 
     #[test]
     fn each_queue_of_each_tcp_address() {
         let directory = tempfile::tempdir().unwrap();
-        let addresses = [
-            Address::Tcp { host: "127.0.0.1".to_owned(), port: 0, tls: false, proxy: false },
-            Address::Unix { path: directory.path().join("a.sock"), mode: None, tls: false, proxy: false },
-        ];
+        let addresses = [Address::tcp("127.0.0.1", 0), Address::unix(directory.path().join("a.sock"))];
         let sockets = Sockets::bind(&addresses, 3, 16).unwrap();
-        let Some(Address::Tcp { port, .. }) = sockets.addresses().next() else { panic!("no TCP address") };
+        let Some(Target::Tcp { port, .. }) = sockets.addresses().next().map(|address| &address.target) else {
+            panic!("no TCP address")
+        };
         let _clients: Vec<_> = (0..5).map(|_| TcpStream::connect(("127.0.0.1", *port)).unwrap()).collect();
         let queues = of(&sockets);
         assert_eq!(queues.iter().map(|queue| queue.queue).collect::<Vec<_>>(), [0, 1, 2]);

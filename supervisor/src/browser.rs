@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::address::Address;
+use crate::address::{Address, Target};
 
 /// The shell ends at once, so that the browser is nobody's child here: an application may wait for all of its own.
 const IN_BACKGROUND: &str = r#"command -v "$1" >/dev/null && { "$@" & }"#;
@@ -10,14 +10,14 @@ const IN_BACKGROUND: &str = r#"command -v "$1" >/dev/null && { "$@" & }"#;
 /// What to open for an address; nothing for a Unix socket.
 #[must_use]
 pub fn page(address: &Address) -> Option<String> {
-    let Address::Tcp { host, port, tls, .. } = address else { return None };
+    let Target::Tcp { host, port } = &address.target else { return None };
     // These mean every address of the machine, but no browser can go there.
     let host = match host.as_str() {
         "0.0.0.0" => "127.0.0.1",
         "::" => "::1",
         host => host,
     };
-    Some(Address::Tcp { host: host.to_owned(), port: *port, tls: *tls, proxy: false }.to_string())
+    Some(Address::tcp(host, *port).with_tls(address.tls).to_string())
 }
 
 /// Opens a page with the first of the browsers named that exists.

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use nix::sys::wait::{WaitStatus, waitpid};
 
-use crate::address::Address;
+use crate::address::{Address, Target};
 use crate::config::origin::Origin;
 use crate::control::{client, path, service, status::Status};
+use crate::inherited::Inherited;
 use crate::privileges::Identity;
 use crate::process::fork::{Side, fork, leave};
 use crate::settings::Settings;
@@ -20,12 +21,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Tries, reports on standard error, and returns the status to exit with.
 #[must_use]
-pub fn run(settings: &Settings, warnings: &[String]) -> i32 {
+pub fn run(settings: &Settings, warnings: &[String], inherited: &mut Inherited) -> i32 {
     for warning in warnings {
         log::tell(&format!("Warning: {warning}"));
     }
     let mut problems = files(settings);
-    problems.extend(ports(settings));
+    problems.extend(ports(settings, inherited));
     for problem in &problems {
         log::tell(problem);
     }
@@ -86,13 +87,31 @@ fn unwritable(path: &Path) -> Option<String> {
     Some(format!("Cannot write {}: {}", path.display(), error.desc()))
 }
 
-fn ports(settings: &Settings) -> Vec<String> {
+fn ports(settings: &Settings, inherited: &mut Inherited) -> Vec<String> {
     let mut problems = Vec::new();
     let mut served: Option<Vec<String>> = None;
-    let addresses = settings.listen.iter().map(|address| (address, listening_key(settings, address)));
-    let admin = settings.service.admin_listen.iter().map(|address| (address, "admin_listen"));
-    for (address, key) in addresses.chain(admin) {
-        let Err(reason) = Sockets::bind(std::slice::from_ref(address), 1, 1) else { continue };
+    let mut addresses = Vec::new();
+    for address in &settings.listen {
+        let key = listening_key(settings, address);
+        if address.is_passed() && inherited.passage().is_empty() {
+            let passed = address.as_option();
+            log::tell(&format!("Warning: {passed} is not checked: systemd passes it only when it starts the server"));
+            continue;
+        }
+        match inherited.passage().resolve(std::slice::from_ref(address)) {
+            Ok(found) => addresses.extend(found.into_iter().map(|address| (address, key))),
+            Err(reason) => problems.push(place(settings, key) + &reason),
+        }
+    }
+    addresses.extend(settings.service.admin_listen.iter().map(|address| (address.clone(), "admin_listen")));
+    for (address, key) in addresses {
+        if let Target::Unix { access, .. } = &address.target
+            && let Err(reason) = privileges::find_owner(access)
+        {
+            problems.push(place(settings, key) + &reason);
+            continue;
+        }
+        let Err(reason) = Sockets::open(std::slice::from_ref(&address), 1, 1, inherited) else { continue };
         // The server this configuration is for may be running.
         let served = served.get_or_insert_with(|| running(settings));
         if !served.contains(&address.to_string()) {
@@ -105,9 +124,9 @@ fn ports(settings: &Settings) -> Vec<String> {
 fn listening_key(settings: &Settings, address: &Address) -> &'static str {
     let rank =
         |key: &str| settings.effective.iter().find(|option| option.key == key).map_or(0, |option| option.origin.rank());
-    match address {
-        Address::Unix { .. } if rank("socket") > rank("listen") => "socket",
-        Address::Tcp { .. } if rank("host").max(rank("port")) > rank("listen") => "port",
+    match &address.target {
+        Target::Unix { .. } if rank("socket") > rank("listen") => "socket",
+        Target::Tcp { .. } if rank("host").max(rank("port")) > rank("listen") => "port",
         _ => "listen",
     }
 }

@@ -14,6 +14,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use crate::channel;
+use crate::inherited::Passage;
 use crate::messages::fitting;
 use crate::process::{descriptors, environment};
 use crate::tls::Tickets;
@@ -53,6 +54,9 @@ pub struct Estate {
     /// Names of sockets that a service manager keeps open by itself.
     #[serde(default)]
     pub kept: Vec<String>,
+    /// How systemd has called what it passed.
+    #[serde(default)]
+    pub passage: Passage,
     /// A file with the tickets of TLS sessions: not in the environment, which others may read.
     #[serde(default)]
     pub tickets: Option<RawFd>,
@@ -109,6 +113,8 @@ pub struct Predecessor {
     pub workers: Option<Scaled>,
     /// Names of sockets that a service manager keeps open by itself.
     pub kept: Vec<String>,
+    /// How systemd has called what it passed.
+    pub passage: Passage,
     /// Tickets of TLS sessions.
     pub tickets: Option<Tickets>,
 }
@@ -134,6 +140,7 @@ impl Predecessor {
             files: estate.files,
             workers: estate.workers,
             kept: estate.kept,
+            passage: estate.passage,
             tickets: estate.tickets.and_then(read_tickets),
         })
     }

@@ -7,46 +7,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::RawFd;
+use std::os::fd::{AsFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use pagi_server_core::listener::{Listener, Socket as Queue};
-use socket2::Socket;
+use socket2::{Socket, Type};
 
-use crate::address::Address;
+use crate::address::{Address, Target};
 use crate::process::{descriptors, environment};
 use crate::sockets::is_live;
 
+mod passage;
+mod place;
+
+pub use passage::Passage;
+pub use place::Place;
+
 /// The number of the first descriptor systemd passes.
 const FIRST: RawFd = 3;
-
-/// What a socket listens on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// An address with a port.
-    Tcp(SocketAddr),
-    /// A file.
-    Unix(PathBuf),
-}
-
-/// Longest name that systemd gives to a descriptor, and some room.
-const LONGEST_NAME: usize = 200;
-
-impl Place {
-    /// The name under which systemd keeps sockets of this place for the service: printable ASCII without colons.
-    #[must_use]
-    pub fn kept_as(&self) -> String {
-        let place = match self {
-            Self::Tcp(address) => address.to_string(),
-            Self::Unix(path) => path.display().to_string(),
-        };
-        let plain = |letter: char| if letter.is_ascii_graphic() && letter != ':' { letter } else { '_' };
-        let place: String = place.chars().map(plain).collect();
-        // The end of a long path tells more than its beginning.
-        format!("pagi-{}", &place[place.len().saturating_sub(LONGEST_NAME)..])
-    }
-}
 
 /// A socket that nobody has claimed yet.
 #[derive(Debug)]
@@ -86,6 +65,8 @@ pub struct Inherited {
     useless: Vec<String>,
     /// Unix sockets whose files belong to the server, not to whoever opened them.
     files: Vec<PathBuf>,
+    /// How systemd calls what it has passed.
+    passage: Passage,
     /// They come from a server with the same command line: whatever port it got is what port 0 means.
     any_port: bool,
     /// A running server hands them over.
@@ -112,15 +93,24 @@ impl Inherited {
         }
         // For another process when the id is another's: a shell in between has kept the variables.
         let mut names_by_number = BTreeMap::new();
+        let mut passed = FIRST..FIRST;
         if pid.and_then(|pid| pid.parse().ok()) == Some(std::process::id()) {
             let count = count.and_then(|count| count.parse::<RawFd>().ok()).unwrap_or_default();
-            numbers.extend(FIRST..FIRST.saturating_add(count));
+            passed = FIRST..FIRST.saturating_add(count);
+            numbers.extend(passed.clone());
             names_by_number.extend((FIRST..).zip(names.iter().flat_map(|names| names.split(':'))));
         }
         for number in numbers {
-            let name = names_by_number.get(&number).copied().unwrap_or_default();
-            if let Err(reason) = inherited.adopt(number, name) {
+            let name = names_by_number.get(&number).copied();
+            let found = inherited.adopt(number, name.unwrap_or_default());
+            if let Err(reason) = &found {
                 inherited.warnings.push(format!("Inherited descriptor {number} is not used: {reason}"));
+            }
+            // What an earlier run has left was not passed for somebody to choose from.
+            if let Some(found) = found.transpose()
+                && passed.contains(&number)
+            {
+                inherited.passage.add(number, name.unwrap_or_default(), found);
             }
         }
         inherited
@@ -135,36 +125,43 @@ impl Inherited {
                 inherited.warnings.push(format!("Inherited descriptor {number} is not used: {reason}"));
             }
         }
-        inherited.expect_same_server(files, &[]);
+        inherited.expect_same_server(files, &[], Passage::default());
         inherited
     }
 
     /// The sockets are those of a server with the same settings, which has made these socket files, and was given the
-    /// sockets with these names.
-    pub fn expect_same_server(&mut self, files: &[PathBuf], kept: &[String]) {
+    /// sockets with these names, some of them for it to choose from.
+    pub fn expect_same_server(&mut self, files: &[PathBuf], kept: &[String], passage: Passage) {
+        self.passage = passage;
         self.any_port = true;
         self.is_from_server = true;
         self.kept.extend_from_slice(kept);
         self.files.extend_from_slice(files);
     }
 
-    fn adopt(&mut self, number: RawFd, name: &str) -> Result<(), String> {
+    /// Takes a descriptor, and says where it listens; `None` when an earlier run has left it.
+    fn adopt(&mut self, number: RawFd, name: &str) -> Result<Option<Place>, String> {
         let explain = |error: io::Error| error.to_string();
         let socket = Socket::from(descriptors::adopt(number).map_err(explain)?);
         if !socket.is_listener().map_err(|_| "it is not a listening socket".to_owned())? {
             return Err("it is not a listening socket".to_owned());
         }
+        if socket.r#type().map_err(explain)? != Type::STREAM {
+            return Err("it is not a stream socket".to_owned());
+        }
         socket.set_nonblocking(true).map_err(explain)?;
-        let address = socket.local_addr().map_err(explain)?;
-        let (place, listener) = if let Some(address) = address.as_socket() {
-            // Inherited by accepted connections.
-            socket.set_tcp_nodelay(true).map_err(explain)?;
-            (Place::Tcp(address), Queue::Tcp(socket.into()).into())
-        } else if let Some(path) = address.as_pathname() {
-            let path = path.to_owned();
-            (Place::Unix(path.clone()), Queue::Unix(UnixListener::from(socket), path).into())
-        } else {
-            return Err("it listens neither on TCP nor on a Unix socket with a path".to_owned());
+        let place = Place::of(socket.as_fd())
+            .map_err(|_| "it listens neither on TCP nor on a Unix socket with a path or a readable name".to_owned())?;
+        let listener: Listener = match &place {
+            Place::Tcp(_) => {
+                // Inherited by accepted connections.
+                socket.set_tcp_nodelay(true).map_err(explain)?;
+                Queue::Tcp(socket.into()).into()
+            }
+            // Shown to applications as `server`.
+            Place::Unix(_) | Place::Abstract(_) => {
+                Queue::Unix(UnixListener::from(socket), PathBuf::from(place.to_string())).into()
+            }
         };
         let is_own = place.kept_as() == name;
         if let Place::Unix(path) = &place
@@ -173,14 +170,26 @@ impl Inherited {
             if !is_live(path) {
                 // Its file is gone: nobody can reach it any more.
                 self.useless.push(name.to_owned());
-                return Ok(());
+                return Ok(None);
             }
             self.files.push(path.clone());
         }
         self.any_port |= is_own;
         let keeper = if is_own { Keeper::Store } else { Keeper::Other };
-        self.sockets.push(Found { place, listener, keeper });
-        Ok(())
+        self.sockets.push(Found { place: place.clone(), listener, keeper });
+        Ok((!is_own).then_some(place))
+    }
+
+    /// How systemd calls what it has passed.
+    #[must_use]
+    pub fn passage(&self) -> &Passage {
+        &self.passage
+    }
+
+    /// The same for these places only.
+    #[must_use]
+    pub fn passage_to(&self, places: &[Place]) -> Passage {
+        self.passage.to(places)
     }
 
     /// The addresses of all sockets that were given to us: what to listen on when the user does not say. What an earlier
@@ -189,12 +198,7 @@ impl Inherited {
     pub fn addresses(&self) -> Vec<Address> {
         let mut addresses: Vec<Address> = Vec::new();
         for found in self.sockets.iter().filter(|found| found.keeper == Keeper::Other) {
-            let address = match &found.place {
-                Place::Tcp(address) => {
-                    Address::Tcp { host: address.ip().to_string(), port: address.port(), tls: false, proxy: false }
-                }
-                Place::Unix(path) => Address::Unix { path: path.clone(), mode: None, tls: false, proxy: false },
-            };
+            let address = found.place.address();
             if !addresses.contains(&address) {
                 addresses.push(address);
             }
@@ -205,8 +209,9 @@ impl Inherited {
     /// The port and the sockets that listen on a TCP address; each is one queue. `wanted` is everything that is to be
     /// listened on.
     pub fn claim_tcp(&mut self, ip: IpAddr, port: u16, wanted: &[Address]) -> Option<(u16, Claimed)> {
-        let is_named =
-            |port: u16| wanted.iter().any(|other| matches!(other, Address::Tcp { port: named, .. } if *named == port));
+        let is_named = |port: u16| {
+            wanted.iter().any(|other| matches!(other.target, Target::Tcp { port: named, .. } if named == port))
+        };
         let port = if port == 0 && self.any_port {
             self.sockets.iter().find_map(|found| match &found.place {
                 Place::Tcp(found) if found.ip() == ip && !is_named(found.port()) => Some(found.port()),
@@ -225,12 +230,8 @@ impl Inherited {
         self.files.iter().any(|file| file == path)
     }
 
-    /// The sockets that listen on a Unix socket.
-    pub fn claim_unix(&mut self, path: &Path) -> Option<Claimed> {
-        self.claim(&Place::Unix(path.to_owned()))
-    }
-
-    fn claim(&mut self, wanted: &Place) -> Option<Claimed> {
+    /// The sockets that listen in a place.
+    pub fn claim(&mut self, wanted: &Place) -> Option<Claimed> {
         let (claimed, left): (Vec<Found>, Vec<Found>) =
             std::mem::take(&mut self.sockets).into_iter().partition(|found| found.place == *wanted);
         self.sockets = left;
@@ -249,11 +250,7 @@ impl Inherited {
         let mut names = self.useless;
         for Found { place, .. } in self.sockets {
             names.push(place.kept_as());
-            let shown = match place {
-                Place::Tcp(address) => address.to_string(),
-                Place::Unix(path) => path.display().to_string(),
-            };
-            tracing::warn!("Inherited socket {shown} is closed: no --listen, --host and --port or --socket names it");
+            tracing::warn!("Inherited socket {place} is closed: no --listen, --host and --port or --socket names it");
         }
         names
     }
@@ -268,16 +265,6 @@ mod tests {
     fn tcp() -> (Place, RawFd) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         (Place::Tcp(listener.local_addr().unwrap()), listener.into_raw_fd())
-    }
-
-    #[test]
-    fn names_fit_what_systemd_allows() {
-        let name = |address: &str| Place::Tcp(address.parse().unwrap()).kept_as();
-        assert_eq!(name("127.0.0.1:5000"), "pagi-127.0.0.1_5000");
-        assert_eq!(name("[::1]:5000"), "pagi-[__1]_5000");
-        let path = format!("/{}/a:b ü.sock", "x".repeat(300));
-        let long = Place::Unix(path.into()).kept_as();
-        assert!(long.ends_with("/a_b__.sock") && long.len() == LONGEST_NAME + 5, "{long}");
     }
 
     #[test]
@@ -310,7 +297,7 @@ mod tests {
         inherited.adopt(listener.into_raw_fd(), &unreachable).unwrap();
         let (place, number) = tcp();
         inherited.adopt(number, &place.kept_as()).unwrap();
-        assert!(inherited.claim_unix(&path).is_none() && !inherited.owns(&path));
+        assert!(inherited.claim(&Place::Unix(path.clone())).is_none() && !inherited.owns(&path));
         assert_eq!(inherited.close_rest(), [unreachable, place.kept_as()]);
     }
 
@@ -321,7 +308,7 @@ mod tests {
             let (place, number) = tcp();
             inherited.adopt(number, "").unwrap();
             let kept: Vec<String> = was_given.then(|| place.kept_as()).into_iter().collect();
-            inherited.expect_same_server(&[], &kept);
+            inherited.expect_same_server(&[], &kept, Passage::default());
             let Place::Tcp(address) = place else { unreachable!() };
             let (_, claimed) = inherited.claim_tcp(address.ip(), address.port(), &[]).unwrap();
             assert_eq!((claimed.is_kept, claimed.is_own), (was_given, false));

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, initgroups, setgid, setgroups, setuid};
 
+use crate::address::Access;
 use crate::settings::Settings;
 
 /// Whom to become.
@@ -112,6 +113,34 @@ fn in_container() -> bool {
     marks.iter().any(|mark| Path::new(mark).exists()) || first().unwrap_or(false)
 }
 
+/// Who gets a file; nobody where nothing was asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Owner {
+    /// User.
+    pub uid: Option<Uid>,
+    /// Group.
+    pub gid: Option<Gid>,
+}
+
+/// Looks up whom a socket file is for. Unlike somebody to become, they may be numbers that the system has no name for:
+/// those of another container.
+///
+/// # Errors
+/// `Unknown user: NAME`, `Unknown group: NAME`.
+pub fn find_owner(access: &Access) -> Result<Owner, String> {
+    // The last number means nobody to chown(2).
+    let number = |name: &str| name.parse().ok().filter(|&number| number != u32::MAX);
+    let user = |name: &String| match number(name) {
+        Some(number) => Ok(Uid::from_raw(number)),
+        None => find_user(name).map(|user| user.uid),
+    };
+    let group = |name: &String| match number(name) {
+        Some(number) => Ok(Gid::from_raw(number)),
+        None => find_group(name).map(|group| group.gid),
+    };
+    Ok(Owner { uid: access.owner.as_ref().map(user).transpose()?, gid: access.group.as_ref().map(group).transpose()? })
+}
+
 fn find_user(name: &str) -> Result<User, String> {
     let found = match name.parse() {
         Ok(number) => User::from_uid(Uid::from_raw(number)),
@@ -143,6 +172,19 @@ mod tests {
         assert_eq!(find_group("0").unwrap().name, "root");
         assert_eq!(find_user("no-such-user").unwrap_err(), "Unknown user: no-such-user");
         assert_eq!(find_group("no-such-group").unwrap_err(), "Unknown group: no-such-group");
+    }
+
+    #[test]
+    fn whom_a_file_is_for() {
+        let owner = |owner: &str, group: &str| {
+            find_owner(&Access { mode: None, owner: Some(owner.to_owned()), group: Some(group.to_owned()) })
+        };
+        let found = owner("root", "4242424").unwrap();
+        assert_eq!((found.uid, found.gid), (Some(Uid::from_raw(0)), Some(Gid::from_raw(4_242_424))));
+        assert_eq!(owner("no-such-user", "0").unwrap_err(), "Unknown user: no-such-user");
+        assert_eq!(owner("0", "4294967295").unwrap_err(), "Unknown group: 4294967295");
+        let nobody = find_owner(&Access::default()).unwrap();
+        assert!(nobody.uid.is_none() && nobody.gid.is_none());
     }
 
     #[test]

@@ -40,7 +40,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     };
     let (candidacy, estate) = match Predecessor::find() {
         Ok(Some(mut predecessor)) => {
-            inherited.expect_same_server(&predecessor.files, &predecessor.kept);
+            let passage = std::mem::take(&mut predecessor.passage);
+            inherited.expect_same_server(&predecessor.files, &predecessor.kept, passage);
             let Some(channel) = predecessor.channel.take() else { return exit::USAGE };
             (Some(Rc::new(Candidacy::new(channel))), predecessor)
         }
@@ -52,7 +53,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
         Err(error) => return failed(error),
     };
     match settings::read(arguments) {
-        Ok(settings::Checked { settings, warnings, check_only: true }) => check::run(&settings, &warnings),
+        Ok(settings::Checked { settings, warnings, check_only: true }) => {
+            check::run(&settings, &warnings, &mut inherited)
+        }
         Ok(settings::Checked { settings, warnings, .. }) => {
             if !settings.has_workers()
                 && let Err(error) = init::stand_apart()
@@ -115,8 +118,11 @@ fn run_server(
 ) -> i32 {
     if !settings.listen_given && !inherited.addresses().is_empty() {
         settings.listen = inherited.addresses();
-        tls::assign(&mut settings.listen, settings.tls.is_some());
     }
+    let resolved = inherited.passage().resolve(&settings.listen).map(|listen| {
+        settings.listen = listen;
+        tls::assign(&mut settings.listen, settings.tls.is_some());
+    });
     // A successor is where its predecessor was, in the background if need be.
     let to_background = settings.service.daemonize && lineage.candidacy.is_none();
     let caller = match to_background.then(daemon::detach).transpose() {
@@ -144,6 +150,10 @@ fn run_server(
     }
     for warning in warnings.iter().chain(&inherited.warnings) {
         tracing::warn!("{warning}");
+    }
+    if let Err(message) = resolved {
+        lineage.fail(&message);
+        return exit::FAILED;
     }
     // Keys too are read with the rights the command was started with.
     let offload = settings.offload().check();

@@ -3,25 +3,24 @@
 //! A TCP address gets a fixed group of SO_REUSEPORT queues. Closing one of them would reset the connections that wait
 //! in its backlog, so workers come and go but queues stay.
 
-use std::fs;
-use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Uid};
-use pagi_server_core::listener::{Listener, Socket as Queue};
-use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
+use pagi_server_core::listener::Listener;
 
-use crate::address::Address;
-use crate::inherited::{Inherited, Place};
+use crate::address::{Address, Target};
+use crate::inherited::{Inherited, Passage, Place};
 use crate::systemd;
 
-/// Permissions of a Unix socket when none are asked for.
-const DEFAULT_SOCKET_MODE: u32 = 0o600;
+mod file;
+mod tcp;
+mod unix;
+
+use file::SocketFile;
+pub use unix::is_live;
+pub(crate) use unix::private_unix_listener;
 
 /// The queues of one address.
 #[derive(Debug)]
@@ -39,11 +38,7 @@ pub struct Group {
 impl Group {
     /// Where the queues really listen.
     fn place(&self) -> Option<Place> {
-        match &self.queues.first()?.socket {
-            Queue::Tcp(listener) => listener.local_addr().ok().map(Place::Tcp),
-            Queue::Unix(_, path) => Some(Place::Unix(path.clone())),
-            Queue::Pool(_) => None,
-        }
+        Place::of(self.queues.first()?.as_fd()).ok()
     }
 
     fn with_tls(mut self, tls: bool) -> Self {
@@ -65,6 +60,8 @@ pub struct Sockets {
     groups: Vec<Group>,
     /// Names under which systemd may keep sockets that are not served any more.
     abandoned: Vec<String>,
+    /// How systemd calls what it has passed and is served.
+    passage: Passage,
 }
 
 impl Sockets {
@@ -84,35 +81,16 @@ impl Sockets {
     pub fn open(addresses: &[Address], queues: usize, backlog: i32, inherited: &mut Inherited) -> Result<Self, String> {
         let mut groups: Vec<Group> = Vec::new();
         for address in addresses {
-            let group = match address {
-                Address::Tcp { host, port, .. } => {
-                    let target = resolve(host, *port)?;
-                    if let Some((port, mut found)) = inherited.claim_tcp(target.ip(), target.port(), addresses) {
-                        if found.is_own {
-                            add_queues(&mut found.listeners, queues, backlog);
-                        }
-                        let address =
-                            Address::Tcp { host: host.clone(), port, tls: address.tls(), proxy: address.proxy() };
-                        Group { address, queues: found.listeners, file: None, is_kept: found.is_kept }
-                    } else {
-                        let only_v6 = shares_port_with_v4(target, addresses);
-                        bind_tcp(host, target, only_v6, queues, backlog)?
-                    }
-                }
-                Address::Unix { path, mode, .. } => match inherited.claim_unix(path) {
-                    None => bind_unix(path, *mode, backlog)?,
-                    Some(found) => {
-                        let mut file = inherited.owns(path).then(|| SocketFile::expect(path)).flatten();
-                        if let Some(file) = file.as_mut().filter(|_| found.is_own) {
-                            file.owner = std::process::id();
-                        }
-                        Group { address: address.clone(), queues: found.listeners, file, is_kept: found.is_kept }
-                    }
-                },
+            let group = match &address.target {
+                Target::Tcp { host, port } => tcp::open(host, *port, addresses, queues, backlog, inherited)?,
+                Target::Unix { path, access } => unix::open(path, access, backlog, inherited)?,
+                Target::Abstract(name) => unix::open_abstract(name, backlog, inherited)?,
+                Target::Passed(passed) => return Err(Passage::default().refusal(passed)),
             };
             groups.push(group.with_tls(address.tls()).with_proxy(address.proxy()));
         }
-        Ok(Self { groups, abandoned: Vec::new() })
+        let places: Vec<Place> = groups.iter().filter_map(Group::place).collect();
+        Ok(Self { groups, abandoned: Vec::new(), passage: inherited.passage_to(&places) })
     }
 
     /// The bound addresses.
@@ -145,7 +123,7 @@ impl Sockets {
     /// The server stops. Sockets whose files go now are no use to the next one; all others are, if the service is only
     /// restarted, and systemd closes them if it is not.
     pub fn withdraw_files(&self) {
-        let own = |group: &&Group| group.file.as_ref().is_some_and(|file| file.owner == std::process::id());
+        let own = |group: &&Group| group.file.as_ref().is_some_and(|file| file.is_ours());
         for place in self.groups.iter().filter(own).filter_map(Group::place) {
             systemd::forget(&place.kept_as());
         }
@@ -185,25 +163,33 @@ impl Sockets {
 
     /// Removes the inherited files, too, when this is dropped: the server they came from has let go of them.
     pub fn claim_files(&mut self) {
-        self.groups.iter_mut().filter_map(|group| group.file.as_mut()).for_each(|file| file.owner = std::process::id());
+        self.groups.iter_mut().filter_map(|group| group.file.as_mut()).for_each(SocketFile::claim);
     }
 
     /// Leaves these files to a server that has inherited them.
     pub fn release_files(&mut self, kept: &[PathBuf]) {
         for file in self.groups.iter_mut().filter_map(|group| group.file.as_mut()) {
             if kept.contains(&file.path) {
-                file.owner = 0;
+                file.release();
             }
         }
     }
 
-    /// Lets the user that the server will run as remove and use the socket files.
+    /// How systemd calls what it has passed and is served: a successor is told.
+    #[must_use]
+    pub fn passage(&self) -> &Passage {
+        &self.passage
+    }
+
+    /// Gives the socket files to the user that the server will run as, except to whom the user has given them himself.
     ///
     /// # Errors
     /// Names the file whose owner cannot be changed.
     pub fn give_files_to(&self, uid: Option<Uid>, gid: Gid) -> Result<(), String> {
-        for file in self.groups.iter().filter_map(|group| group.file.as_ref()) {
-            nix::unistd::chown(&file.path, uid, Some(gid))
+        for group in &self.groups {
+            let (Some(file), Target::Unix { access, .. }) = (&group.file, &group.address.target) else { continue };
+            let (uid, gid) = (uid.filter(|_| access.owner.is_none()), Some(gid).filter(|_| access.group.is_none()));
+            nix::unistd::chown(&file.path, uid, gid)
                 .map_err(|error| format!("Cannot change the owner of socket {}: {error}", file.path.display()))?;
         }
         Ok(())
@@ -214,280 +200,4 @@ impl Sockets {
 #[must_use]
 pub fn descriptor(listener: &Listener) -> BorrowedFd<'_> {
     listener.as_fd()
-}
-
-fn resolve(host: &str, port: u16) -> Result<SocketAddr, String> {
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(SocketAddr::new(address, port));
-    }
-    let found: Vec<SocketAddr> = (host, port)
-        .to_socket_addrs()
-        .map_err(|error| format!("Error starting server: Cannot resolve host '{host}': {error}"))?
-        .collect();
-    // A name stands for its IPv4 address where it has one, as users of the reference server expect.
-    let preferred = found.iter().find(|address| address.is_ipv4()).or(found.first());
-    preferred.copied().ok_or_else(|| format!("Error starting server: Host '{host}' has no address"))
-}
-
-/// An IPv6 wildcard also takes IPv4 connections, unless the same port is wanted for IPv4 separately.
-fn shares_port_with_v4(target: SocketAddr, addresses: &[Address]) -> bool {
-    target.is_ipv6()
-        && addresses.iter().any(|other| match other {
-            Address::Tcp { host, port, .. } => *port == target.port() && !host.contains(':'),
-            Address::Unix { .. } => false,
-        })
-}
-
-fn bind_tcp(host: &str, target: SocketAddr, only_v6: bool, queues: usize, backlog: i32) -> Result<Group, String> {
-    let explain = |error: &io::Error| tcp_error(host, target.port(), error);
-    // SO_REUSEPORT would let us share the port of another server of the same user and steal half of its connections:
-    // a bind without it first finds out that the port is taken.
-    if target.port() != 0 {
-        tcp_socket(target, only_v6, false).map_err(|error| explain(&error))?;
-    }
-    let mut group = Vec::new();
-    let mut address = target;
-    for _ in 0..queues.max(1) {
-        let socket = tcp_socket(address, only_v6, queues > 1).map_err(|error| explain(&error))?;
-        socket.listen(backlog).map_err(|error| explain(&error))?;
-        let listener = std::net::TcpListener::from(socket);
-        // The first queue of port 0 decides which port the whole group has.
-        address.set_port(listener.local_addr().map_err(|error| explain(&error))?.port());
-        group.push(Queue::Tcp(listener).into());
-    }
-    let address = Address::Tcp { host: host.to_owned(), port: address.port(), tls: false, proxy: false };
-    Ok(Group { address, queues: group, file: None, is_kept: false })
-}
-
-/// Adds what is missing to queues of an earlier run that had fewer workers. A single queue cannot be shared; workers then
-/// share it.
-fn add_queues(listeners: &mut Vec<Listener>, wanted: usize, backlog: i32) {
-    let Some(Queue::Tcp(first)) = listeners.first().map(|listener| &listener.socket) else { return };
-    let Ok(address) = first.local_addr() else { return };
-    let only_v6 = address.is_ipv6() && SockRef::from(first).only_v6().unwrap_or_default();
-    while listeners.len() < wanted {
-        let added = tcp_socket(address, only_v6, true).and_then(|socket| socket.listen(backlog).map(|()| socket));
-        match added {
-            Ok(socket) => listeners.push(Queue::Tcp(socket.into()).into()),
-            Err(error) => return tracing::debug!("{address} keeps {} accept queues: {error}", listeners.len()),
-        }
-    }
-}
-
-fn tcp_socket(address: SocketAddr, only_v6: bool, share: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_nonblocking(true)?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(share)?;
-    // Inherited by accepted connections, which saves a system call for each.
-    socket.set_tcp_nodelay(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(only_v6)?;
-    }
-    socket.bind(&address.into())?;
-    Ok(socket)
-}
-
-fn tcp_error(host: &str, port: u16, error: &io::Error) -> String {
-    match error.kind() {
-        ErrorKind::AddrInUse => format!("Error: Port {port} is already in use"),
-        ErrorKind::PermissionDenied => format!("Error: Permission denied to bind to port {port}"),
-        ErrorKind::AddrNotAvailable => {
-            format!("Error starting server: This machine has no address {host} to listen on")
-        }
-        _ => format!("Error starting server: Cannot listen on {host} port {port}: {error}"),
-    }
-}
-
-/// A socket file we made, recognised by its inode: if somebody replaced it since, it is not ours to remove.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    identity: (u64, u64),
-    /// A process forked from the owner must not remove the file; 0 is another server.
-    owner: u32,
-}
-
-impl SocketFile {
-    fn adopt(path: &Path) -> io::Result<Self> {
-        let metadata = fs::symlink_metadata(path)?;
-        let identity = (metadata.dev(), metadata.ino());
-        Ok(Self { path: path.to_owned(), identity, owner: std::process::id() })
-    }
-
-    /// A file that another server still owns; `None` when it is gone.
-    fn expect(path: &Path) -> Option<Self> {
-        let mut file = Self::adopt(path).ok()?;
-        file.owner = 0;
-        Some(file)
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if self.owner != std::process::id() {
-            return;
-        }
-        let ours =
-            fs::symlink_metadata(&self.path).is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.identity);
-        if ours && let Err(error) = fs::remove_file(&self.path) {
-            tracing::warn!("Cannot remove socket {}: {error}", self.path.display());
-        }
-    }
-}
-
-fn bind_unix(path: &Path, mode: Option<u32>, backlog: i32) -> Result<Group, String> {
-    remove_stale(path)?;
-    let explain = |error: io::Error| match error.kind() {
-        ErrorKind::AddrInUse => format!("Error: Socket {} is already in use", path.display()),
-        ErrorKind::PermissionDenied => format!("Error: Permission denied to bind to socket {}", path.display()),
-        _ => format!("Error starting server: Cannot listen on socket {}: {error}", path.display()),
-    };
-    let listener = private_unix_listener(path, backlog).map_err(explain)?;
-    let file = SocketFile::adopt(path).map_err(explain)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode.unwrap_or(DEFAULT_SOCKET_MODE))).map_err(explain)?;
-    let address = Address::Unix { path: path.to_owned(), mode, tls: false, proxy: false };
-    let queues = vec![Queue::Unix(listener, path.to_owned()).into()];
-    Ok(Group { address, queues, file: Some(file), is_kept: false })
-}
-
-/// Binds under a tight umask, so that nobody can connect before the mode that was asked for is set.
-pub(crate) fn private_unix_listener(path: &Path, backlog: i32) -> io::Result<std::os::unix::net::UnixListener> {
-    let address = SockAddr::unix(path)?;
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    let previous = umask(Mode::from_bits_truncate(0o177));
-    let bound = socket.bind(&address);
-    umask(previous);
-    bound?;
-    socket.listen(backlog)?;
-    Ok(socket.into())
-}
-
-/// Removes what a crashed server left behind. A socket somebody listens on, or any other kind of file, stays.
-fn remove_stale(path: &Path) -> Result<(), String> {
-    let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
-    if !metadata.file_type().is_socket() {
-        return Err(format!("Error: {} exists and is not a socket; remove it or choose another path", path.display()));
-    }
-    if is_live(path) {
-        return Err(format!("Error: Socket {} is already in use", path.display()));
-    }
-    fs::remove_file(path).map_err(|error| format!("Error: Cannot remove stale socket {}: {error}", path.display()))
-}
-
-/// Whether somebody listens on a Unix socket. Only a refused connection proves that nobody does.
-#[must_use]
-pub fn is_live(path: &Path) -> bool {
-    match UnixStream::connect(path) {
-        Ok(_) => true,
-        Err(error) => !matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tcp(host: &str, port: u16) -> Address {
-        Address::Tcp { host: host.to_owned(), port, tls: false, proxy: false }
-    }
-
-    fn port_of(sockets: &Sockets) -> u16 {
-        match sockets.addresses().next() {
-            Some(Address::Tcp { port, .. }) => *port,
-            other => panic!("not a TCP address: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_group_shares_the_port_the_first_queue_got() {
-        let sockets = Sockets::bind(&[tcp("127.0.0.1", 0)], 4, 16).unwrap();
-        let port = port_of(&sockets);
-        assert_ne!(port, 0);
-        assert_eq!(sockets.shape(), [4]);
-        for queue in sockets.queues() {
-            let Queue::Tcp(listener) = &queue.socket else { panic!("not TCP") };
-            assert_eq!(listener.local_addr().unwrap().port(), port);
-        }
-    }
-
-    #[test]
-    fn queues_of_an_earlier_run_grow_to_the_number_wanted() {
-        for (before, wanted, after) in [(2, 4, 4), (3, 2, 3), (1, 3, 1)] {
-            let mut queues = Sockets::bind(&[tcp("127.0.0.1", 0)], before, 16).unwrap().groups.remove(0).queues;
-            add_queues(&mut queues, wanted, 16);
-            assert_eq!(queues.len(), after, "{before} queues, {wanted} wanted");
-            let port = |queue: &Listener| match &queue.socket {
-                Queue::Tcp(listener) => listener.local_addr().unwrap().port(),
-                other => panic!("not TCP: {other:?}"),
-            };
-            assert!(queues.iter().all(|queue| port(queue) == port(&queues[0])));
-        }
-    }
-
-    #[test]
-    fn a_port_of_another_server_is_not_shared() {
-        let first = Sockets::bind(&[tcp("127.0.0.1", 0)], 2, 16).unwrap();
-        let port = port_of(&first);
-        let error = Sockets::bind(&[tcp("127.0.0.1", port)], 2, 16).unwrap_err();
-        assert_eq!(error, format!("Error: Port {port} is already in use"));
-    }
-
-    #[test]
-    fn ipv6_and_ipv4_on_the_same_port() {
-        let probe = Sockets::bind(&[tcp("0.0.0.0", 0)], 1, 16).unwrap();
-        let port = port_of(&probe);
-        drop(probe);
-        let both = Sockets::bind(&[tcp("0.0.0.0", port), tcp("::", port)], 1, 16).unwrap();
-        let shown: Vec<String> = both.addresses().map(ToString::to_string).collect();
-        assert_eq!(shown, [format!("http://0.0.0.0:{port}/"), format!("http://[::]:{port}/")]);
-    }
-
-    #[test]
-    fn messages_for_bad_hosts() {
-        let error = Sockets::bind(&[tcp("192.0.2.1", 0)], 1, 16).unwrap_err();
-        assert_eq!(error, "Error starting server: This machine has no address 192.0.2.1 to listen on");
-        let error = Sockets::bind(&[tcp("no.such.host.invalid", 0)], 1, 16).unwrap_err();
-        assert!(error.starts_with("Error starting server: Cannot resolve host 'no.such.host.invalid'"), "{error}");
-        let denied = tcp_error("h", 85, &io::Error::from(ErrorKind::PermissionDenied));
-        assert_eq!(denied, "Error: Permission denied to bind to port 85");
-    }
-
-    #[test]
-    fn unix_socket_mode_and_removal() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("a.sock");
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        let plain = Sockets::bind(&[Address::Unix { path: path.clone(), mode: None, tls: false, proxy: false }], 4, 16)
-            .unwrap();
-        assert_eq!(plain.shape(), [1], "a Unix socket has one queue");
-        assert_eq!(mode(&path), 0o600);
-        drop(plain);
-        assert!(!path.exists(), "removed by its owner");
-        let open =
-            Sockets::bind(&[Address::Unix { path: path.clone(), mode: Some(0o660), tls: false, proxy: false }], 1, 16)
-                .unwrap();
-        assert_eq!(mode(&path), 0o660);
-        fs::remove_file(&path).unwrap();
-        fs::write(&path, "somebody else's").unwrap();
-        drop(open);
-        assert!(path.exists(), "a replaced file is left alone");
-    }
-
-    #[test]
-    fn stale_live_and_foreign_files() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("a.sock");
-        let address = [Address::Unix { path: path.clone(), mode: None, tls: false, proxy: false }];
-        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        let first = Sockets::bind(&address, 1, 16).expect("a stale socket is replaced");
-        let error = Sockets::bind(&address, 1, 16).unwrap_err();
-        assert_eq!(error, format!("Error: Socket {} is already in use", path.display()));
-        drop(first);
-        fs::write(&path, "data").unwrap();
-        let error = Sockets::bind(&address, 1, 16).unwrap_err();
-        assert!(error.ends_with("exists and is not a socket; remove it or choose another path"), "{error}");
-        assert_eq!(fs::read_to_string(&path).unwrap(), "data");
-    }
 }

@@ -9,7 +9,7 @@ use pagi_server_core::tls::settings::{KeyPair, VerifyClient};
 use pagi_server_core::tls::{Material, Seed, Terminator, TlsSettings};
 use serde::{Deserialize, Serialize};
 
-use crate::address::Address;
+use crate::address::{Address, Target};
 use crate::cli::TlsOptions;
 
 /// Session tickets that go on in the server that takes this one's place.
@@ -132,13 +132,17 @@ pub fn check(
     let pairs = pairs(options, directory)?;
     if pairs.is_empty() && options.ssl_cert_dir.is_none() {
         return match listen.iter().find(|address| address.tls()) {
-            Some(address) => Err(format!("--listen {} needs --ssl-cert and --ssl-key", option_form(address))),
+            Some(address) => Err(format!("--listen {} needs --ssl-cert and --ssl-key", address.as_option())),
             None => nothing_without_certificates(options).map(|()| None),
         };
     }
     check_clients(options, warnings)?;
-    assign(listen, true);
-    if !listen.iter().any(Address::tls) {
+    // Of sockets that are passed later the family is known later.
+    let all_known = !listen.iter().any(Address::is_passed);
+    if all_known {
+        assign(listen, true);
+    }
+    if all_known && !listen.iter().any(Address::tls) {
         warnings.push("No address speaks TLS: for a Unix socket use --listen PATH,ssl".to_owned());
     }
     let anchor = |path: &PathBuf| directory.join(path);
@@ -168,17 +172,9 @@ pub fn check(
 pub fn assign(listen: &mut [Address], has_certificates: bool) {
     if has_certificates && !listen.iter().any(Address::tls) {
         for address in listen {
-            let is_tcp = matches!(address, Address::Tcp { .. });
+            let is_tcp = matches!(address.target, Target::Tcp { .. });
             *address = address.clone().with_tls(is_tcp);
         }
-    }
-}
-
-fn option_form(address: &Address) -> String {
-    match address {
-        Address::Tcp { host, port, .. } if host.contains(':') => format!("[{host}]:{port},ssl"),
-        Address::Tcp { host, port, .. } => format!("{host}:{port},ssl"),
-        Address::Unix { path, .. } => format!("{},ssl", path.display()),
     }
 }
 

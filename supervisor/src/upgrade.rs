@@ -72,7 +72,13 @@ impl Attempt {
         let explain = |error: io::Error| format!("Cannot start {program}: {error}");
         let (ours, theirs) = channel::pair().map_err(explain)?;
         let mut luggage = Luggage::default();
-        let mut estate = Estate { files: sockets.files(), kept: sockets.kept(), workers, ..Estate::default() };
+        let mut estate = Estate {
+            files: sockets.files(),
+            kept: sockets.kept(),
+            passage: sockets.passage().clone(),
+            workers,
+            ..Estate::default()
+        };
         let mut reused = Vec::new();
         let mut pack = || -> io::Result<()> {
             estate.channel = luggage.pack(theirs.as_fd())?;
@@ -178,7 +184,7 @@ pub fn report_failure(answer: oneshot::Sender<Outcome>, reason: &str) {
     let _ = answer.send(Outcome::Failed(text));
 }
 
-/// `host:port:fd` or `unix:path:fd`.
+/// `host:port:fd` or `unix:path:fd`; the path of an abstract socket is `@name`.
 fn reuse_entry(queue: &Listener, number: i32) -> io::Result<String> {
     Ok(match &queue.socket {
         Socket::Tcp(socket) => {
@@ -194,19 +200,20 @@ fn reuse_entry(queue: &Listener, number: i32) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::address::Address;
+    use crate::address::{Address, Target};
 
     #[test]
     fn sockets_are_named_as_the_reference_server_does() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.sock");
-        let addresses = [
-            Address::Tcp { host: "127.0.0.1".to_owned(), port: 0, tls: false, proxy: false },
-            Address::Unix { path: path.clone(), mode: None, tls: false, proxy: false },
-        ];
+        let name = format!("pagi-test-{}-reuse", std::process::id());
+        let addresses = [Address::tcp("127.0.0.1", 0), Address::unix(&path), Address::unnamed(&name)];
         let sockets = Sockets::bind(&addresses, 1, 16).unwrap();
-        let Some(Address::Tcp { port, .. }) = sockets.addresses().next() else { panic!("no TCP address") };
+        let Some(Target::Tcp { port, .. }) = sockets.addresses().next().map(|address| &address.target) else {
+            panic!("no TCP address")
+        };
         let entries: Vec<String> = sockets.queues().map(|queue| reuse_entry(queue, 9).unwrap()).collect();
-        assert_eq!(entries, [format!("127.0.0.1:{port}:9"), format!("unix:{}:9", path.display())]);
+        let unix = format!("unix:{}:9", path.display());
+        assert_eq!(entries, [format!("127.0.0.1:{port}:9"), unix, format!("unix:@{name}:9")]);
     }
 }

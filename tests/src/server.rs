@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -24,6 +25,7 @@ pub struct Setup {
     environment: Vec<(OsString, OsString)>,
     working_directory: Option<PathBuf>,
     listens_elsewhere: bool,
+    passed: Option<(Vec<OwnedFd>, String)>,
 }
 
 impl Default for Setup {
@@ -44,6 +46,7 @@ impl Setup {
             environment: Vec::new(),
             working_directory: None,
             listens_elsewhere: false,
+            passed: None,
         }
     }
 
@@ -109,6 +112,13 @@ impl Setup {
         self
     }
 
+    /// Passes up to two descriptors as systemd does: from number 3 on, under these names (`LISTEN_FDNAMES`).
+    #[must_use]
+    pub fn passing(mut self, descriptors: impl IntoIterator<Item = OwnedFd>, names: &str) -> Self {
+        self.passed = Some((descriptors.into_iter().collect(), names.to_owned()));
+        self
+    }
+
     /// Writes a file of the scratch directory.
     #[must_use]
     pub fn file(self, name: &str, text: impl AsRef<[u8]>) -> Self {
@@ -124,7 +134,10 @@ impl Setup {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(server_binary());
+        let mut command = match &self.passed {
+            None => Command::new(server_binary()),
+            Some((descriptors, names)) => handing_over(descriptors.len(), names),
+        };
         for variable in INHERITED_SETTINGS {
             command.env_remove(variable);
         }
@@ -144,7 +157,16 @@ impl Setup {
             .current_dir(self.working_directory.as_deref().unwrap_or(self.directory.path()))
             .stdin(Stdio::null())
             .stdout(create(&self.path("stdout")))
-            .stderr(create(&self.path("stderr")))
+            .stderr(create(&self.path("stderr")));
+        for (index, descriptor) in self.passed.iter().flat_map(|(descriptors, _)| descriptors).enumerate() {
+            let copy = descriptor.try_clone().expect("a descriptor can be copied");
+            if index == 0 {
+                command.stdin(copy)
+            } else {
+                command.stdout(copy)
+            };
+        }
+        command
             // A group of its own is what can be killed as a whole.
             .process_group(0);
         command
@@ -174,6 +196,18 @@ impl Setup {
         let status = server.wait_for_exit();
         Outcome { status, stdout: server.output("stdout"), stderr: server.output("stderr") }
     }
+}
+
+/// A shell that finds descriptors as its standard input and output, moves them to where systemd puts them, and becomes
+/// the server: `LISTEN_PID` is known only then.
+fn handing_over(number: usize, names: &str) -> Command {
+    assert!(number <= 2, "one as standard input, one as standard output");
+    let script = format!(
+        r#"exec 3<&0 4>&1 0</dev/null 1>/dev/null; export LISTEN_PID=$$ LISTEN_FDS={number} LISTEN_FDNAMES='{names}'; exec "$0" "$@""#
+    );
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", &script]).arg(server_binary());
+    command
 }
 
 /// What could change a server's behaviour and may be set where the tests run; besides everything that begins with

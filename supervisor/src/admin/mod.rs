@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::address::Address;
+use crate::address::{Address, Target};
 use crate::control::Question;
 use crate::control::status::{Status, WorkerState};
 use crate::inherited::Inherited;
@@ -55,7 +55,7 @@ impl Admin {
         let sockets = Sockets::open(std::slice::from_ref(address), 1, 128, inherited)?;
         for address in sockets.addresses() {
             tracing::info!("Admin listener on {address}");
-            if let Address::Tcp { host, .. } = address
+            if let Target::Tcp { host, .. } = &address.target
                 && !is_local(host)
             {
                 tracing::warn!("The admin listener can be reached from other machines; it asks nobody who they are");

@@ -26,14 +26,16 @@ pub struct ListenOptions {
     /// Unix socket to listen on instead of TCP
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
-    /// Permissions of Unix sockets [default: 0600]
+    /// Permissions of Unix sockets that have no mode= of their own [default: 0600]
     #[arg(long, value_parser = value::socket_mode, value_name = "0NNN")]
     pub socket_mode: Option<u32>,
     /// Addresses, which replace `host` and `port`.
     #[arg(
         long,
-        help = "HOST:PORT, [IPV6]:PORT or the path of a Unix socket, repeatable; replaces --host and --port. With ,ssl \
-                behind it TLS is spoken there, and only at such addresses; with ,proxy each connection begins with a header of the PROXY protocol (see --trusted-proxies)",
+        help = "HOST:PORT, [IPV6]:PORT, a Unix socket as PATH, unix:PATH or unix:@NAME (abstract: no file), or fd:NAME or \
+                fd:NUMBER for what systemd passes under that name; repeatable, replaces --host and --port. Behind it, with commas: \
+                ssl (TLS is spoken there, and only at such addresses), proxy (each connection begins with a header of the \
+                PROXY protocol, see --trusted-proxies), and for the file of a Unix socket mode=0660, owner=NAME, group=NAME",
         value_parser = Address::parse,
         value_name = "ADDRESS"
     )]

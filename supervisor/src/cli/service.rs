@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::value;
 use crate::address::Address;
 
 /// Running as a service.
@@ -30,7 +31,7 @@ pub struct ServiceOptions {
     pub allow_root: bool,
     /// Control socket for pagictl [default: control.sock in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/pagi, /run/pagi or
     /// /tmp/pagi-UID]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_parser = value::control_socket, value_name = "PATH")]
     pub control_socket: Option<PathBuf>,
     /// Group whose members may use the control socket [default: the server's]
     #[arg(long, value_name = "NAME")]
@@ -38,8 +39,8 @@ pub struct ServiceOptions {
     /// Where monitoring is answered.
     #[arg(
         long,
-        help = "HOST:PORT, [IPV6]:PORT or path where /metrics, /healthz, /readyz and /status.json are answered, without asking who asks [default: nowhere]",
-        value_parser = Address::parse_place,
+        help = "HOST:PORT, [IPV6]:PORT, Unix socket or unix:@NAME where /metrics, /healthz, /readyz and /status.json are answered, without asking who asks [default: nowhere]",
+        value_parser = Address::parse_plain,
         value_name = "ADDRESS"
     )]
     pub admin_listen: Option<Address>,

@@ -1,6 +1,7 @@
 //! What values of options look like. An error that starts in lower case is completed by [`crate::usage`] to
 //! "--option takes ..., got 'value'".
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pagi_server_core::access_log::Format;
@@ -89,6 +90,21 @@ pub fn socket_mode(text: &str) -> Result<u32, String> {
     let shape = text.len() == 4 && text.starts_with('0');
     let mode = u32::from_str_radix(text, 8).ok().filter(|_| shape && !text.contains('+'));
     mode.ok_or_else(|| format!("--socket-mode must be an octal value like 0660, got: {text}"))
+}
+
+/// The path of a socket for controlling a server.
+///
+/// # Errors
+/// Like all parsers here.
+pub fn control_socket(text: &str) -> Result<PathBuf, String> {
+    let path = text.strip_prefix("unix:").unwrap_or(text);
+    if path.len() < text.len() && path.starts_with('@') {
+        // The permissions of the file are what decides who may control a server.
+        return Err(
+            "takes the path of a file: through an abstract socket everybody could control the server".to_owned()
+        );
+    }
+    if path.is_empty() { Err("takes a path".to_owned()) } else { Ok(PathBuf::from(path)) }
 }
 
 /// How lifespan events are handled.

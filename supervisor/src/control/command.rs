@@ -15,6 +15,7 @@ use super::service::{CONFIG_PATH, STATUS_PATH};
 use super::status::Status;
 use super::verb::Verb;
 use super::{path, table, top, watch};
+use crate::cli::value::control_socket;
 use crate::config::origin::Effective;
 use crate::log::{self, Level};
 
@@ -49,7 +50,7 @@ Exit status:
 struct CommandLine {
     /// Control socket of the server [default: the only one in $RUNTIME_DIRECTORY, $XDG_RUNTIME_DIR/pagi, /run/pagi or
     /// /tmp/pagi-UID]
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, value_parser = control_socket, value_name = "PATH")]
     socket: Option<PathBuf>,
     /// Seconds to wait for the result [default: 10 for what only shows something, no limit for anything else]
     #[arg(long, global = true, value_name = "SECONDS")]

@@ -13,10 +13,7 @@ pub(super) fn addresses(
     warnings: &mut Vec<String>,
 ) -> Result<(Vec<Address>, bool), String> {
     let options = &parsed.options.listen;
-    let with_mode = |address: Address| match address.anchored(directory) {
-        Address::Unix { path, tls, proxy, .. } => Address::Unix { path, mode: options.socket_mode, tls, proxy },
-        tcp @ Address::Tcp { .. } => tcp,
-    };
+    let finish = |address: Address| address.anchored(directory).with_default_mode(options.socket_mode);
     let plain = parsed.rank("host").max(parsed.rank("port"));
     let (socket, listen) = (parsed.rank("socket"), parsed.rank("listen"));
     if socket == listen && socket > 0 {
@@ -32,11 +29,11 @@ pub(super) fn addresses(
     }
     if strongest == 0 || plain > strongest {
         let host = options.host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        return Ok((vec![Address::Tcp { host, port: options.port, tls: false, proxy: false }], plain > 0));
+        return Ok((vec![Address::tcp(host, options.port)], plain > 0));
     }
     let chosen = match (&options.socket, socket > listen) {
-        (Some(path), true) => vec![Address::Unix { path: path.clone(), mode: None, tls: false, proxy: false }],
+        (Some(path), true) => vec![Address::unix(path)],
         _ => options.listen.clone(),
     };
-    Ok((chosen.into_iter().map(with_mode).collect(), true))
+    Ok((chosen.into_iter().map(finish).collect(), true))
 }

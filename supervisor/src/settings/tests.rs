@@ -42,7 +42,7 @@ fn mistake(arguments: &[&str]) -> String {
 #[test]
 fn defaults_are_those_of_the_reference() {
     let settings = settings(&[]);
-    assert_eq!(settings.listen, [Address::Tcp { host: "127.0.0.1".to_owned(), port: 5000, tls: false, proxy: false }]);
+    assert_eq!(settings.listen, [Address::tcp("127.0.0.1", 5000)]);
     assert_eq!((settings.queues, settings.backlog), (1, 2048));
     let processes = &settings.processes;
     assert_eq!((processes.workers, processes.no_preload, processes.max_requests), (0, false, 0));
@@ -90,11 +90,19 @@ const EFFECTS: &[(&[&str], Check)] = {
         (&["-o", "[::1]"], |s| s.listen[0].to_string() == "http://[::1]:5000/"),
         (&["--socket", "a.sock"], |s| s.listen[0].to_string() == "unix:/srv/here/a.sock"),
         (&["--socket", "/a", "--socket-mode", "0660"], |s| {
-            s.listen == [Address::Unix { path: "/a".into(), mode: Some(0o660), tls: false, proxy: false }]
+            s.listen == [Address::unix("/a").with_default_mode(Some(0o660))]
         }),
         (&["--listen", "h:1", "--listen", "./b", "--socket-mode", "0666"], |s| {
-            s.listen[1] == Address::Unix { path: "/srv/here/./b".into(), mode: Some(0o666), tls: false, proxy: false }
-                && s.listen.len() == 2
+            s.listen[1] == Address::unix("/srv/here/./b").with_default_mode(Some(0o666)) && s.listen.len() == 2
+        }),
+        (&["--listen", "unix:b,mode=0660", "--listen", "c", "--socket-mode", "0666"], |s| {
+            let modes = [Some(0o660), Some(0o666)];
+            s.listen.iter().zip(["b", "c"]).zip(modes).all(|((address, name), mode)| {
+                *address == Address::unix(format!("/srv/here/{name}")).with_default_mode(mode)
+            })
+        }),
+        (&["--listen", "unix:@web", "--listen", "fd:api,ssl", "--disable-tls"], |s| {
+            s.listen.iter().map(ToString::to_string).eq(["unix:@web", "fd:api"])
         }),
         (&["-b", "7"], |s| s.backlog == 7),
         (&["--listener-backlog", "7"], |s| s.backlog == 7),
@@ -149,6 +157,8 @@ const EFFECTS: &[(&[&str], Check)] = {
             s.service.user.as_deref() == Some("u") && s.service.group.as_deref() == Some("g")
         }),
         (&["--control-socket", "c"], |s| s.service.control_socket == Some("/srv/here/c".into())),
+        (&["--control-socket", "unix:c"], |s| s.service.control_socket == Some("/srv/here/c".into())),
+        (&["--admin-listen", "unix:@a"], |s| s.service.admin_listen == Some(Address::unnamed("a"))),
         (&["--control-group", "adm"], |s| s.service.control_group.as_deref() == Some("adm")),
         (&["-Ilib", "-I", "x", "--lib", "y"], |s| s.app.include.len() == 3 && s.app.include[0] == Path::new("lib")),
         (&["-MFoo=a,b", "-M", "Bar"], |s| s.app.modules == ["Foo=a,b", "Bar"]),
@@ -216,6 +226,16 @@ fn refusals_are_sentences() {
         (&["--root-path", "app"], "--root-path takes a path that starts with '/' and does not end in one, got 'app'"),
         (&["--root-path", "/"], "--root-path takes a path that starts with '/' and does not end in one, got '/'"),
         (&["--listen", "h:99999"], "--listen takes a port number from 0 to 65535, got 'h:99999'"),
+        (
+            &["--listen", "unix:a,mod=1"],
+            "--listen takes ssl, proxy, mode=, owner= and group= behind the commas, got 'unix:a,mod=1'",
+        ),
+        (&["--admin-listen", "fd:web"], "--admin-listen takes neither ,ssl nor ,proxy nor fd:NAME, got 'fd:web'"),
+        (
+            &["--control-socket", "unix:@a"],
+            "--control-socket takes the path of a file: through an abstract socket everybody could control the server, \
+             got 'unix:@a'",
+        ),
         (&["--socket-mode", "660"], "--socket-mode must be an octal value like 0660, got: 660"),
         (&["--socket-mode", "0668"], "--socket-mode must be an octal value like 0660, got: 0668"),
         (&["--socket", "a", "--listen", "b"], "Cannot specify both 'listen' and 'socket' options"),
