@@ -47,10 +47,22 @@ impl Address {
     }
 
     fn set(&mut self, word: &str) -> Result<(), String> {
+        match word {
+            "ssl" => {
+                self.tls = true;
+                Ok(())
+            }
+            "proxy" => {
+                self.proxy = true;
+                Ok(())
+            }
+            _ => self.grant(word),
+        }
+    }
+
+    fn grant(&mut self, word: &str) -> Result<(), String> {
         let (name, value) = word.split_once('=').unwrap_or((word, ""));
         let access = match (name, &mut self.target) {
-            ("ssl", _) if word == name => return Ok(self.tls = true),
-            ("proxy", _) if word == name => return Ok(self.proxy = true),
             ("mode" | "owner" | "group", Target::Unix { access, .. }) => access,
             ("mode" | "owner" | "group", target) => return Err(no_file(target).to_owned()),
             _ => return Err(OPTIONS.to_owned()),
