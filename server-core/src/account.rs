@@ -57,8 +57,18 @@ fn tls_version(peer: &Peer) -> Option<&'static str> {
     peer.tls.as_ref().map(|tls| if tls.version >= 0x0304 { "TLSv1.3" } else { "TLSv1.2" })
 }
 
+/// What is known of a request that was refused before there was an exchange.
+pub(crate) struct Refused<'a> {
+    pub(crate) method: &'a [u8],
+    pub(crate) target: &'a [u8],
+    pub(crate) version: &'a str,
+    /// As its answer calls it.
+    pub(crate) name: Option<&'a [u8]>,
+}
+
 /// A request was refused before there was an exchange.
-pub(crate) fn refused(worker: &Worker, peer: &Peer, refusal: Refusal, method: &[u8], target: &[u8], version: &str) {
+pub(crate) fn refused(worker: &Worker, peer: &Peer, refusal: Refusal, request: &Refused<'_>) {
+    let Refused { method, target, version, name: id } = *request;
     let stats = &worker.stats;
     Stats::add(&stats.requests, 1);
     Stats::add(&stats.refused, 1);
@@ -76,6 +86,10 @@ pub(crate) fn refused(worker: &Worker, peer: &Peer, refusal: Refusal, method: &[
         body_bytes: refusal.text.len() as u64,
         duration: Duration::ZERO,
         finished: SystemTime::now(),
-        headers: &|_| None,
+        headers: &|name| {
+            let is_name =
+                name == REQUEST_ID || worker.request_id_field().is_some_and(|field| name.eq_ignore_ascii_case(field));
+            id.filter(|_| is_name).map(<[u8]>::to_vec)
+        },
     });
 }

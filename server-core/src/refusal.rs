@@ -1,5 +1,7 @@
 //! Responses that the server makes itself (SRV-6): which request is refused with what.
 
+use crate::header::HeaderList;
+use crate::offload::outgoing::Outgoing;
 use crate::websocket::handshake;
 
 /// Why a request is refused: status and body text of the answer.
@@ -20,6 +22,22 @@ impl From<handshake::Refusal> for Refusal {
 }
 
 impl Refusal {
+    /// All fields of the answer but date, server and connection: its own, the name of the request, and what the server
+    /// adds to every response that does not have it.
+    pub(crate) fn fields(self, outgoing: Option<&Outgoing>, name: Option<&[u8]>, is_secure: bool) -> HeaderList {
+        let mut fields = HeaderList::new();
+        fields.push(b"content-type", b"text/plain");
+        fields.push(b"content-length", itoa::Buffer::new().format(self.text.len()).as_bytes());
+        self.headers.iter().for_each(|(name, value)| fields.push(name.as_bytes(), value.as_bytes()));
+        if let Some(outgoing) = outgoing {
+            if let (Some(field), Some(name)) = (&outgoing.request_id, name) {
+                fields.push(field.as_bytes(), name);
+            }
+            outgoing.fields.add(&mut fields, is_secure);
+        }
+        fields
+    }
+
     const fn new(status: u16, text: &'static str) -> Self {
         Self { status, text, headers: &[] }
     }

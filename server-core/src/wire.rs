@@ -170,10 +170,10 @@ impl Wire {
     }
 
     /// A response of the server's own.
-    pub(crate) fn refusal(&mut self, out: &mut Outbound, refusal: Refusal, config: &Config) {
+    pub(crate) fn refusal(&mut self, out: &mut Outbound, refusal: Refusal, fields: &HeaderList, config: &Config) {
         match self {
-            Self::Http1(encoder) => encoder.refusal(out, refusal, config),
-            Self::Http2(response) => response.refusal(out, refusal, config),
+            Self::Http1(encoder) => encoder.refusal(out, refusal, fields, config),
+            Self::Http2(response) => response.refusal(out, refusal, fields, config),
         }
     }
 }

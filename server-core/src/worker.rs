@@ -143,6 +143,11 @@ impl Worker {
         self.proxies.see_through(peer, head)
     }
 
+    /// Names a request that is refused before it is admitted; `given` is what its field holds.
+    pub(crate) fn name_refused<'a>(&self, peer: &Peer, given: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
+        self.request_id.as_ref().map(|request_id| request_id.name_refused(given, self.proxies.trusts(peer)))
+    }
+
     pub(crate) fn outgoing(&self) -> Option<&Outgoing> {
         self.outgoing.as_deref()
     }

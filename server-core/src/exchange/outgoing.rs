@@ -9,7 +9,9 @@ use crate::event::{Content, Part};
 use crate::framing::{Framing, declared_length};
 use crate::header::HeaderList;
 use crate::reason::Reason;
+use crate::refusal::Refusal;
 use crate::scope::ScopeKind;
+use crate::websocket::handshake;
 
 /// What happens to the response that was started.
 #[derive(Default)]
@@ -55,6 +57,26 @@ impl Exchange {
             return self.start_compressible(inner, compression, status, headers, close);
         }
         self.encode_start(inner, status, &headers, close)
+    }
+
+    /// Fields of a response of the server's own in place of the application's.
+    pub(crate) fn refusal_fields(&self, refusal: Refusal) -> HeaderList {
+        let outgoing = self.worker.outgoing();
+        let name = outgoing
+            .and_then(|outgoing| outgoing.request_id.as_ref())
+            .and_then(|field| self.head.headers().get(field.as_bytes()));
+        refusal.fields(outgoing, name, self.peer.secure)
+    }
+
+    /// Fields of an accepted handshake: the application's, and what is missing of the server's, but for those that the
+    /// handshake writes itself.
+    pub(super) fn handshake_fields(&self, mut headers: HeaderList) -> HeaderList {
+        let Some(outgoing) = self.worker.outgoing() else { return headers };
+        let mut with_ours = headers.clone();
+        outgoing.add_fields(&self.head, self.peer.secure, &mut with_ours);
+        let ours = with_ours.iter().skip(headers.len()).filter(|(name, _)| !handshake::writes(name));
+        ours.for_each(|(name, value)| headers.push(name, value));
+        headers
     }
 
     /// The head of an event stream.

@@ -159,7 +159,8 @@ impl Exchange {
 
     /// A response of the server's own in place of the application's.
     pub(super) fn refuse(&self, inner: &mut Inner, refusal: Refusal) {
-        inner.wire.refusal(&mut inner.out, refusal, &self.worker.config);
+        let fields = self.refusal_fields(refusal);
+        inner.wire.refusal(&mut inner.out, refusal, &fields, &self.worker.config);
         inner.status = refusal.status;
         inner.body_bytes = refusal.text.len() as u64;
     }

@@ -97,7 +97,7 @@ impl Exchange {
                     inner.keepalive = None;
                 }
             }
-            SendEvent::WsAccept { subprotocol, headers } => self.accept(inner, subprotocol.as_deref(), &headers)?,
+            SendEvent::WsAccept { subprotocol, headers } => self.accept(inner, subprotocol.as_deref(), headers)?,
             SendEvent::WsClose { code, reason } if inner.sequence == Sequence::WebSocket(WebSocket::Connecting) => {
                 close::check(code, &reason)?;
                 self.refuse(inner, Refusal::FORBIDDEN);

@@ -22,13 +22,14 @@ impl Exchange {
         &self,
         inner: &mut Inner,
         subprotocol: Option<&str>,
-        headers: &HeaderList,
+        headers: HeaderList,
     ) -> Result<(), String> {
+        let headers = self.handshake_fields(headers);
         let offer = self.head.websocket.as_ref().ok_or_else(|| Violation::Foreign.to_string())?;
         let config = &self.worker.config;
         let agreement = extension::negotiate(&offer.deflate, &config.ws_compression);
         let mut session = Session::new(&session_options(config), agreement.as_ref());
-        inner.status = inner.wire.accept(&mut inner.out, offer, subprotocol, headers, agreement.as_ref(), config)?;
+        inner.status = inner.wire.accept(&mut inner.out, offer, subprotocol, &headers, agreement.as_ref(), config)?;
         if self.worker.drain.phase() != Phase::Running {
             inner.out.append(|out| session.shut_down(self.worker.now(), out));
         }

@@ -15,7 +15,7 @@ use crate::account;
 use crate::drain::{Phase, Seat};
 use crate::exchange::{Exchange, Progress};
 use crate::http1::body::{BodyDecoder, Decoded};
-use crate::http1::encode;
+use crate::http1::ending::LINGER;
 use crate::http1::head::{self, HeadScanner};
 use crate::http2;
 use crate::reason::Reason;
@@ -32,8 +32,6 @@ use crate::worker::Worker;
 const DRAIN_GRACE: Duration = Duration::from_secs(2);
 /// How often a connection that is not being read is asked whether its peer is still there (CONN-9).
 pub(super) const HANGUP_CHECK: Duration = Duration::from_secs(1);
-/// How long we read and discard after our last response, so that the close does not destroy it on its way.
-const LINGER: Duration = Duration::from_secs(2);
 /// Bytes of a next, pipelined request that are read while an exchange is under way.
 const PIPELINE_ROOM: usize = 16 * 1024;
 
@@ -45,15 +43,15 @@ pub(crate) async fn serve<T: Transport>(io: T, peer: Rc<Peer>, worker: Rc<Worker
             Next::Request(head) => match connection.exchange(*head).await {
                 After::NextRequest => {}
                 After::Close => return connection.linger().await,
-                After::Cut | After::Upgrade => return,
-                After::Refuse(refusal) => return connection.refuse(refusal, true).await,
+                // What was refused has been answered.
+                After::Cut | After::Upgrade | After::Refuse(_) => return,
             },
             Next::Http2 => {
                 let Connection { io, peer, buffer, .. } = connection;
                 // Boxed, so that the task of an HTTP/1 connection does not grow by it.
                 return Box::pin(http2::connection::serve(io, buffer, peer, Rc::clone(&worker))).await;
             }
-            Next::Refuse(refusal) => return connection.refuse(refusal, false).await,
+            Next::Refuse(refusal) => return connection.refuse(refusal).await,
             Next::Close => return connection.io.say_goodbye(),
         }
     }
@@ -68,7 +66,7 @@ pub(crate) async fn turn_away<T: Transport>(io: T, peer: Rc<Peer>, worker: Rc<Wo
         }
         return;
     }
-    connection.refuse(Refusal::AT_CAPACITY, false).await;
+    connection.refuse(Refusal::AT_CAPACITY).await;
 }
 
 /// Answers a client that has sent these bytes in the clear to a TLS listener: in the clear, for it would not understand
@@ -76,12 +74,12 @@ pub(crate) async fn turn_away<T: Transport>(io: T, peer: Rc<Peer>, worker: Rc<Wo
 pub(crate) async fn refuse_cleartext<T: Transport>(io: T, received: &[u8], peer: Rc<Peer>, worker: Rc<Worker>) {
     let mut connection = Connection::new(io, peer, &worker);
     connection.buffer.extend_from_slice(received);
-    connection.refuse(Refusal::CLEARTEXT, false).await;
+    connection.refuse(Refusal::CLEARTEXT).await;
 }
 
 pub(super) struct Connection<'w, T> {
     pub(super) io: T,
-    peer: Rc<Peer>,
+    pub(super) peer: Rc<Peer>,
     pub(super) worker: Rc<Worker>,
     pub(super) seat: Seat<'w>,
     pub(super) buffer: BytesMut,
@@ -90,7 +88,7 @@ pub(super) struct Connection<'w, T> {
     drain_since: Option<Instant>,
     last: Last,
     /// The first bytes may be HTTP/2's preface (RFC 9113 §3.3).
-    may_be_http2: bool,
+    pub(super) may_be_http2: bool,
 }
 
 /// The last exchange, if its application still holds on to it when the connection ends.
@@ -244,6 +242,13 @@ impl<'w, T: Transport> Connection<'w, T> {
             // A client that was never told to continue may or may not send its body: nobody can tell (HTTP-6).
             After::NextRequest if waits_for_continue => After::Close,
             After::NextRequest => self.discard_body(&mut body).await,
+            After::Refuse(refusal) => {
+                let (fields, is_head) = (exchange.refusal_fields(refusal), exchange.head().is_head());
+                drop(exchange);
+                // Boxed, so that the task of a connection does not grow by what few of them need.
+                Box::pin(self.refuse_exchange(refusal, fields, is_head)).await;
+                after
+            }
             other => other,
         }
     }
@@ -457,103 +462,6 @@ impl<'w, T: Transport> Connection<'w, T> {
         .await
     }
 
-    // ---- the end --------------------------------------------------------------------------------------------------------
-
-    /// Answers a request that no application will see, and closes.
-    async fn refuse(&mut self, refusal: Refusal, counted: bool) {
-        let mut bytes = Vec::with_capacity(256);
-        encode::write_refusal(&mut bytes, refusal, false, &self.worker.config);
-        let answered = self.send_last(&bytes).await;
-        if !counted {
-            self.count_refusal(refusal);
-        }
-        if answered {
-            self.linger().await;
-        }
-    }
-
-    /// Whether a client that may speak HTTP/2 does: what it is told depends on that.
-    async fn begins_with_preface(&mut self) -> bool {
-        let deadline = self.worker.now() + LINGER;
-        poll_fn(|cx| {
-            loop {
-                if !self.may_be_http2 || !http2::may_be_preface(&self.buffer) {
-                    return Poll::Ready(false);
-                }
-                if self.buffer.len() >= http2::PREFACE.len() {
-                    return Poll::Ready(true);
-                }
-                match self.poll_fill(cx, http2::PREFACE.len()) {
-                    Poll::Ready(Ok(1..)) => {}
-                    Poll::Ready(_) => return Poll::Ready(false),
-                    Poll::Pending => return self.timer.poll_until(cx, Some(deadline)).map(|()| false),
-                }
-            }
-        })
-        .await
-    }
-
-    /// Writes the last bytes of a connection; `false` when they do not go out.
-    async fn send_last(&mut self, bytes: &[u8]) -> bool {
-        let deadline = self.worker.now() + LINGER;
-        let mut sent = 0;
-        poll_fn(|cx| {
-            while sent < bytes.len() {
-                match Pin::new(&mut self.io).poll_write(cx, &bytes[sent..]) {
-                    Poll::Ready(Ok(written @ 1..)) => sent += written,
-                    Poll::Ready(_) => return Poll::Ready(false),
-                    Poll::Pending => {
-                        ready!(self.timer.poll_until(cx, Some(deadline)));
-                        return Poll::Ready(false);
-                    }
-                }
-            }
-            Poll::Ready(true)
-        })
-        .await
-    }
-
-    /// Closes our side, then reads and discards for a moment: unread input would turn the close into a reset that can
-    /// destroy the response before the client has read it (RFC 9112 §9.6).
-    async fn linger(&mut self) {
-        let deadline = self.worker.now() + LINGER;
-        let limit = usize::try_from(self.worker.config.drain_limit).unwrap_or(usize::MAX).max(SMALLEST_LINGER);
-        let mut discarded = 0;
-        let mut shut = false;
-        poll_fn(|cx| {
-            if !shut {
-                match Pin::new(&mut self.io).poll_shutdown(cx) {
-                    Poll::Ready(Ok(())) => shut = true,
-                    Poll::Ready(Err(_)) => return Poll::Ready(()),
-                    Poll::Pending => {}
-                }
-            }
-            loop {
-                self.buffer.clear();
-                match self.poll_fill(cx, usize::MAX) {
-                    Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(()),
-                    Poll::Ready(Ok(read)) => {
-                        discarded += read;
-                        if discarded > limit {
-                            return Poll::Ready(());
-                        }
-                    }
-                    Poll::Pending => return self.timer.poll_until(cx, Some(deadline)),
-                }
-            }
-        })
-        .await;
-    }
-
-    /// Refused requests are in the access log too, with as much of the request line as can be made out.
-    fn count_refusal(&self, refusal: Refusal) {
-        let line = self.buffer[..].split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
-        let mut words = line[..line.len().min(1024)].split(|&byte| byte == b' ');
-        let method = words.next().filter(|word| !word.is_empty()).unwrap_or(b"-");
-        let target = words.next().unwrap_or(b"-");
-        account::refused(&self.worker, &self.peer, refusal, method, target, "1.1");
-    }
-
     /// One read, through the worker's shared buffer.
     pub(super) fn poll_fill(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
         let mut scratch = self.worker.scratch.borrow_mut();
@@ -566,9 +474,6 @@ impl<'w, T: Transport> Connection<'w, T> {
         Poll::Ready(Ok(read.len()))
     }
 }
-
-/// What is at least read after our last response, whatever the drain limit.
-const SMALLEST_LINGER: usize = 16 * 1024;
 
 /// Progress of one exchange on the wire.
 pub(super) struct Flow {

@@ -98,41 +98,51 @@ impl Encoder {
         keep_length: bool,
         stream: bool,
     ) {
-        out.append(|bytes| {
-            status_line(bytes, status);
-            let (mut has_date, mut has_server, mut has_upgrade) = (false, false, false);
-            for (name, value) in headers.iter() {
-                match known(name) {
-                    Known::Date => has_date = true,
-                    Known::Server => has_server = true,
-                    Known::Upgrade => has_upgrade = true,
-                    Known::Length if !keep_length => continue,
-                    Known::ConnectionLevel => {
-                        // HDR-17, HDR-18: framing and connection are ours.
-                        log_dropped(name);
-                        continue;
-                    }
-                    Known::Length | Known::Other => {}
+        out.append(|bytes| self.append_head(bytes, status, headers, config, keep_length, stream));
+    }
+
+    fn append_head(
+        &self,
+        bytes: &mut Vec<u8>,
+        status: u16,
+        headers: &HeaderList,
+        config: &Config,
+        keep_length: bool,
+        stream: bool,
+    ) {
+        status_line(bytes, status);
+        let (mut has_date, mut has_server, mut has_upgrade) = (false, false, false);
+        for (name, value) in headers.iter() {
+            match known(name) {
+                Known::Date => has_date = true,
+                Known::Server => has_server = true,
+                Known::Upgrade => has_upgrade = true,
+                Known::Length if !keep_length => continue,
+                Known::ConnectionLevel => {
+                    // HDR-17, HDR-18: framing and connection are ours.
+                    log_dropped(name);
+                    continue;
                 }
-                field(bytes, name, value);
+                Known::Length | Known::Other => {}
             }
-            if !has_date {
-                bytes.extend_from_slice(b"date: ");
-                date::append_now(bytes);
-                bytes.extend_from_slice(b"\r\n");
-            }
-            if !has_server && !config.server_header.is_empty() {
-                field(bytes, b"server", config.server_header.as_bytes());
-            }
-            if status == 205 {
-                bytes.extend_from_slice(b"content-length: 0\r\n");
-            }
-            if self.framing == Framing::Chunked {
-                bytes.extend_from_slice(b"transfer-encoding: chunked\r\n");
-            }
-            self.write_connection(bytes, has_upgrade, stream);
+            field(bytes, name, value);
+        }
+        if !has_date {
+            bytes.extend_from_slice(b"date: ");
+            date::append_now(bytes);
             bytes.extend_from_slice(b"\r\n");
-        });
+        }
+        if !has_server && !config.server_header.is_empty() {
+            field(bytes, b"server", config.server_header.as_bytes());
+        }
+        if status == 205 {
+            bytes.extend_from_slice(b"content-length: 0\r\n");
+        }
+        if self.framing == Framing::Chunked {
+            bytes.extend_from_slice(b"transfer-encoding: chunked\r\n");
+        }
+        self.write_connection(bytes, has_upgrade, stream);
+        bytes.extend_from_slice(b"\r\n");
     }
 
     /// SRV-3, SRV-5, and the companion of `upgrade` (HDR-21).
@@ -218,33 +228,30 @@ impl Encoder {
     }
 
     /// A response of the server's own, with a short text body, after which the connection closes (SRV-6).
-    pub(crate) fn refusal(&mut self, out: &mut Outbound, refusal: Refusal, config: &Config) {
+    pub(crate) fn refusal(&mut self, out: &mut Outbound, refusal: Refusal, fields: &HeaderList, config: &Config) {
         self.framing = Framing::Length(0);
         self.closes = true;
-        out.append(|bytes| write_refusal(bytes, refusal, self.is_head, config));
+        out.append(|bytes| self.append_refusal(bytes, refusal, fields, config));
+    }
+
+    fn append_refusal(&self, bytes: &mut Vec<u8>, refusal: Refusal, fields: &HeaderList, config: &Config) {
+        self.append_head(bytes, refusal.status, fields, config, true, false);
+        if !self.is_head {
+            bytes.extend_from_slice(refusal.text.as_bytes());
+        }
     }
 }
 
-/// The bytes of a response of the server's own; the body is left out for HEAD.
-pub(crate) fn write_refusal(bytes: &mut Vec<u8>, refusal: Refusal, is_head: bool, config: &Config) {
-    status_line(bytes, refusal.status);
-    bytes.extend_from_slice(b"content-type: text/plain\r\ncontent-length: ");
-    bytes.extend_from_slice(itoa::Buffer::new().format(refusal.text.len()).as_bytes());
-    bytes.extend_from_slice(b"\r\ndate: ");
-    date::append_now(bytes);
-    bytes.extend_from_slice(b"\r\n");
-    if !config.server_header.is_empty() {
-        field(bytes, b"server", config.server_header.as_bytes());
-    }
-    for (name, value) in refusal.headers {
-        field(bytes, name.as_bytes(), value.as_bytes());
-    }
-    let upgrades = refusal.headers.iter().any(|(name, _)| *name == "upgrade");
-    field(bytes, b"connection", if upgrades { b"upgrade, close" } else { b"close" });
-    bytes.extend_from_slice(b"\r\n");
-    if !is_head {
-        bytes.extend_from_slice(refusal.text.as_bytes());
-    }
+/// The bytes of a response of the server's own to a request that has no encoder; the body is left out for HEAD.
+pub(crate) fn write_refusal(
+    bytes: &mut Vec<u8>,
+    refusal: Refusal,
+    fields: &HeaderList,
+    is_head: bool,
+    config: &Config,
+) {
+    let encoder = Encoder { version: Version::Http11, is_head, framing: Framing::Length(0), closes: true };
+    encoder.append_refusal(bytes, refusal, fields, config);
 }
 
 fn status_line(bytes: &mut Vec<u8>, status: u16) {

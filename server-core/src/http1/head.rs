@@ -61,6 +61,19 @@ pub fn parse(bytes: &[u8], config: &Config) -> Result<RequestHead, Refusal> {
     })
 }
 
+/// The values of a field in what could not be accepted as a head; nothing when it is no complete head at all.
+pub(super) fn values_in(bytes: &[u8], name: &str, config: &Config) -> Vec<Vec<u8>> {
+    let mut fields = vec![httparse::EMPTY_HEADER; config.max_header_count];
+    let mut request = httparse::Request::new(&mut fields);
+    match request.parse(bytes) {
+        Ok(Status::Complete(_)) => {
+            let named = request.headers.iter().filter(|field| field.name.eq_ignore_ascii_case(name));
+            named.map(|field| field.value.to_vec()).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 enum TokenError {
     TooManyFields,
     Refused(Refusal),

@@ -135,8 +135,8 @@ impl Response {
     }
 
     /// A response of the server's own (SRV-6).
-    pub(crate) fn refusal(&mut self, out: &mut Outbound, refusal: Refusal, config: &Config) {
-        self.head = Some(refusal_head(refusal, config));
+    pub(crate) fn refusal(&mut self, out: &mut Outbound, refusal: Refusal, fields: &HeaderList, config: &Config) {
+        self.head = Some(refusal_head(refusal, fields, config));
         self.framing = Framing::Length(0);
         self.ended = true;
         if !self.is_head {
@@ -174,19 +174,13 @@ impl Response {
 }
 
 /// Status and fields of a response of the server's own; the body is [`Refusal::text`].
-pub(super) fn refusal_head(refusal: Refusal, config: &Config) -> http::Response<()> {
+pub(super) fn refusal_head(refusal: Refusal, given: &HeaderList, config: &Config) -> http::Response<()> {
     let mut head = http::Response::new(());
     // Refusals have registered status codes.
     *head.status_mut() = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let fields = head.headers_mut();
-    fields.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    fields.insert(CONTENT_LENGTH, refusal.text.len().into());
-    for (name, value) in refusal.headers {
-        if *name != "upgrade" {
-            fields.insert(*name, HeaderValue::from_static(value));
-        }
-    }
-    add_ours(fields, config);
+    // What a user has configured was checked when it was read, what we write ourselves is sound.
+    *head.headers_mut() = fields(given).unwrap_or_default();
+    add_ours(head.headers_mut(), config);
     head
 }
 

@@ -12,8 +12,9 @@ use h2::{Reason as Code, RecvStream, SendStream};
 
 use super::link::Link;
 use super::{request, response};
-use crate::account;
+use crate::account::{self, Refused};
 use crate::exchange::{Exchange, Progress};
+use crate::header::HeaderList;
 use crate::reason::Reason;
 use crate::refusal::Refusal;
 use crate::scope::{Peer, ScopeKind};
@@ -42,9 +43,19 @@ pub(super) async fn serve(
         Ok(head) => head,
         Err(refusal) => {
             let is_head = parts.method == http::Method::HEAD;
-            refuse(&mut respond, refusal, is_head, &worker);
+            let field = worker.request_id_field().unwrap_or_default();
+            let given = parts.headers.get_all(field).iter().map(http::HeaderValue::as_bytes);
+            let name = worker.name_refused(&peer, given);
+            let fields = refusal.fields(worker.outgoing(), name.as_deref(), peer.secure);
+            refuse(&mut respond, refusal, &fields, is_head, &worker);
             let target = parts.uri.path_and_query().map_or("-", |target| target.as_str());
-            return account::refused(&worker, &peer, refusal, parts.method.as_str().as_bytes(), target.as_bytes(), "2");
+            let request = Refused {
+                method: parts.method.as_str().as_bytes(),
+                target: target.as_bytes(),
+                version: "2",
+                name: name.as_deref(),
+            };
+            return account::refused(&worker, &peer, refusal, &request);
         }
     };
     drop(parts);
@@ -63,8 +74,8 @@ pub(super) async fn serve(
 }
 
 /// Answers in the application's place. What the client still sends is refused with NO_ERROR by the crate.
-fn refuse(respond: &mut SendResponse<Bytes>, refusal: Refusal, is_head: bool, worker: &Worker) {
-    let head = response::refusal_head(refusal, &worker.config);
+fn refuse(respond: &mut SendResponse<Bytes>, refusal: Refusal, fields: &HeaderList, is_head: bool, worker: &Worker) {
+    let head = response::refusal_head(refusal, fields, &worker.config);
     let sent = respond.send_response(head, is_head).and_then(|mut stream| {
         if is_head { Ok(()) } else { stream.send_data(Bytes::from_static(refusal.text.as_bytes()), true) }
     });
@@ -349,7 +360,8 @@ impl Stream {
             Ending::Refuse(refusal, reason) => {
                 self.exchange.disconnected(reason);
                 self.exchange.override_status(refusal.status);
-                refuse(&mut self.respond, refusal, self.exchange.head().is_head(), &self.worker);
+                let fields = self.exchange.refusal_fields(refusal);
+                refuse(&mut self.respond, refusal, &fields, self.exchange.head().is_head(), &self.worker);
                 refused = true;
             }
         }

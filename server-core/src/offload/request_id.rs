@@ -32,18 +32,26 @@ impl RequestIdOptions {
     /// Gives the request its name, unless it has one that may be taken over.
     pub(crate) fn name(&self, head: &mut RequestHead, is_trusted: bool) {
         let field = self.header.as_bytes();
+        if self.keep(head.headers.values(field), is_trusted).is_none() {
+            head.headers.replace(field, fresh().as_bytes());
+        }
+    }
+
+    /// The name of a request that is refused before it has a head: what it gives itself if that may be taken over, or a
+    /// new one.
+    pub(crate) fn name_refused<'a>(&self, given: impl Iterator<Item = &'a [u8]>, is_trusted: bool) -> Vec<u8> {
+        self.keep(given, is_trusted).map_or_else(|| fresh().into_bytes(), <[u8]>::to_vec)
+    }
+
+    /// The one name that is given, if it may be taken over.
+    fn keep<'a>(&self, mut given: impl Iterator<Item = &'a [u8]>, is_trusted: bool) -> Option<&'a [u8]> {
         let believed = match self.source {
             Source::Generate => false,
             Source::Trusted => is_trusted,
             Source::Accept => true,
         };
-        let keeps = believed && {
-            let mut given = head.headers.values(field);
-            given.next().is_some_and(is_sound) && given.next().is_none()
-        };
-        if !keeps {
-            head.headers.replace(field, fresh().as_bytes());
-        }
+        let name = given.next().filter(|name| believed && is_sound(name))?;
+        given.next().is_none().then_some(name)
     }
 }
 

@@ -147,12 +147,17 @@ pub fn check_headers(headers: &HeaderList) -> Result<(), String> {
         if !is_safe_value(value) {
             return Err(format!("websocket.accept 'headers': the value of '{shown}' contains CR, LF or NUL"));
         }
-        let lower = name.to_ascii_lowercase();
-        if matches!(lower.as_slice(), b"upgrade" | b"connection") || lower.starts_with(b"sec-websocket-") {
+        if writes(name) {
             return Err(format!("websocket.accept 'headers': '{shown}' is written by the server"));
         }
     }
     Ok(())
+}
+
+/// Whether a field is the handshake's own.
+pub(crate) fn writes(name: &[u8]) -> bool {
+    let lower = name.to_ascii_lowercase();
+    matches!(lower.as_slice(), b"upgrade" | b"connection") || lower.starts_with(b"sec-websocket-")
 }
 
 fn is_connection_level(name: &[u8]) -> bool {
