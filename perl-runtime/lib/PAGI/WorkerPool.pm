@@ -17,7 +17,7 @@ use Hash::Util::FieldHash qw(fieldhash);
 use Scalar::Util qw(looks_like_number);
 
 my %DEFAULT = (
-    name => 'default', handlers => {}, apps => {}, init => undef, init_timeout => 10, cleanup => undef,
+    name => 'default', handlers => {}, apps => {}, init => undef, init_timeout => 10, cleanup => undef, workers => undef,
     timeout => 30, queue_timeout => undef, kill_grace => 2, max_size => 16 * 1024 * 1024, max_jobs => 1000,
     debug => undef, max_forks => 4, fork_timeout => 30, fork_queue_limit => 100,
 );
@@ -41,6 +41,7 @@ sub new {
     for my $name (qw(init cleanup)) {
         croak "$name must be a coderef" if defined $self->{$name} && ref $self->{$name} ne 'CODE';
     }
+    croak 'workers must be a number of processes, at least 1' if defined $self->{workers} && $self->{workers} !~ /\A[1-9][0-9]*\z/;
     croak "There is a worker pool '$self->{name}' already" if $pools{ $self->{name} };
     _only_while_loading();
     croak 'handlers must be a hashref of names and coderefs' unless ref($options{handlers} || {}) eq 'HASH';
@@ -91,6 +92,7 @@ sub cleanup    { return $_[0]{cleanup} }
 sub max_size   { return $_[0]{max_size} }
 sub kill_grace { return $_[0]{kill_grace} }
 sub max_jobs   { return $_[0]{max_jobs} }
+sub workers    { return $_[0]{workers} }
 
 sub debug { my ($self) = @_; return $self->{debug} // ($ENV{PAGI_ENV} // '') eq 'development' }
 
@@ -232,7 +234,7 @@ sub stats {
     my $there = $size ? 1 : 0;
     return {
         %{ $self->statistics->report($size) },
-        workers => $size // 0,
+        workers => $there && $self->{workers} && $self->{workers} < $size ? $self->{workers} : $size // 0,
         queue_depth => $there ? PAGI::Native::jobs_wait(0) : 0,
         queue_limit => $there ? PAGI::Native::pool_limit() : 0,
         forks => $self->{forks} ? $self->{forks}->stats : { workers => $self->{max_forks}, busy => 0, queue_depth => 0, queue_limit => $self->{fork_queue_limit} },
@@ -306,7 +308,13 @@ Registers a pool of handlers. Croaks for unknown options, for a name that is tak
 
 =item name
 
-Default C<default>. Several sets of handlers, each with its C<init>, share the processes of the server.
+Default C<default>. Several pools, each with its handlers, its C<init> and its limits, share the processes of the server.
+
+=item workers
+
+Most processes that may do jobs of this pool at the same time, whichever workers ask for them; default undef: all of C<--pool>. With 8 processes, a pool
+C<cpu> of 2 and a pool C<db> of 4 always leave two for requests and for each other. Jobs beyond it wait without occupying a process, and those of
+C<call_forget> wait in the worker, with which they are lost if it crashes. Whole applications (C<run_app>) and C<run_blocking> do not count.
 
 =item handlers
 
@@ -431,14 +439,14 @@ Called with what the handler reports (L<PAGI::WorkerPool::State/progress>), befo
 
 =back
 
-Inside a pool process, that is, in a handler, the handler is run at once and in place, whatever its key and priority.
+Inside a pool process, that is, in a handler, the handler is run at once and in place, whatever its key, its priority and the C<workers> of its pool.
 
 =head2 call_forget
 
     $pool->call_forget('mail.send', args => \@arguments, queue_timeout => 60) or warn "the queue is full\n";
 
 The same without a result. True when the job was queued. Failures are logged. It survives the worker that asked for it once its arguments have been passed on,
-at once for those below some 100 KiB. A server that stops does what waits first, for as long as C<--shutdown-timeout> allows.
+at once for those below some 100 KiB, unless the pool has C<workers>. A server that stops does what waits first, for as long as C<--shutdown-timeout> allows.
 
 =head2 progress
 
@@ -472,13 +480,13 @@ L<PAGI::WorkerPool::Forks>. With C<< max_forks => 0 >> it croaks C<run_blocking 
 
 =head2 stats
 
-A hashref. About the server: C<workers> (pool processes), C<queue_depth> (jobs and requests of all workers that wait), C<queue_limit>
+A hashref. About the server: C<workers> (pool processes, as far as this pool may use them), C<queue_depth> (jobs and requests of all workers that wait), C<queue_limit>
 (C<--pool-queue-limit>). About the calls of this worker: C<calls> (accepted), C<busy> (running now), C<done>, C<failed> (by
 an exception), C<rejected>, C<timed_out>, C<crashed>, C<cancelled>; C<queue_time> and C<run_time>, seconds that jobs have waited and run, all of them together, and
 C<max_queue_time> and C<max_run_time>, the longest; C<utilisation>, the part of the processes' time that this worker's jobs have taken, 0 to 1. The same
 counts and times by handler are in C<handlers>, a hashref by name. And C<forks>, a hashref about C<run_blocking>: C<workers>, C<busy>, C<queue_depth>, C<queue_limit>.
 
-=head2 handler, name, init, init_timeout, cleanup, max_size, max_jobs, kill_grace, debug, note_trace, count, statistics, all, check
+=head2 handler, name, init, init_timeout, cleanup, max_size, max_jobs, workers, kill_grace, debug, note_trace, count, statistics, all, check
 
 For the classes of the pool.
 

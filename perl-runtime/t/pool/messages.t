@@ -65,6 +65,9 @@ ref_is(PAGI::WorkerPool->default, $pool, 'WP-3: one default pool');
 ref_is(PAGI::WorkerPool->new(name => 'db'), PAGI::WorkerPool->named('db'), 'WP-3: and others by name');
 like dies { PAGI::WorkerPool->new(name => 'db') }, qr/There is a worker pool 'db' already/, 'once';
 like dies { $pool->register(a => sub { }) }, qr/There is a handler 'a' already/, 'a handler too';
+is { map { $_ => $pool->{$_} } qw(workers timeout queue_timeout kill_grace max_size max_jobs max_forks fork_timeout fork_queue_limit init_timeout) }, {
+    workers => undef, timeout => 30, queue_timeout => undef, kill_grace => 2, max_size => 16 << 20, max_jobs => 1000, max_forks => 4, fork_timeout => 30, fork_queue_limit => 100, init_timeout => 10,
+}, 'defaults';
 is $pool->is_available, 0, 'nothing to go to';
 is [ ($pool->call('a')->failure)[ 1, 2 ] ], [ 'worker_pool', 'Unavailable' ], 'a call says so';
 is $pool->stats, hash { field rejected => 1; field workers => 0; field queue_limit => 0; field forks => hash { field workers => 4; etc }; etc }, 'WP-19: and is counted';

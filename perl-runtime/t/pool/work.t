@@ -58,6 +58,17 @@ subtest 'WP-14: one job at a time for a key' => sub {
     like $pool->ask('forget_key'), qr/\AUnknown options of a call: key\. Valid: args, queue_timeout, timeout/, 'call_forget takes no key';
 };
 
+subtest 'WP-2: a worker that starts asks all pools at once' => sub {
+    my $pool = pool('--workers', 2, '--pool', 1);
+    my $connection = $pool->begin('call', name => 'gate.wait', args => ['check']);
+    $pool->eventually('the only process is busy', sub { $pool->has_noted('begin check') });
+    my ($stays) = $pool->ask('pid');
+    kill KILL => grep { $_ != $stays } $pool->processes('worker');
+    $pool->eventually('both wait', sub { ($pool->ask('stats')->{queue_depth} // 0) == 2 });
+    $pool->note('open check');
+    $pool->eventually('then it starts', sub { my %seen = map { $pool->ask('pid') => 1 } 1 .. 8; 2 == keys %seen });
+};
+
 subtest 'WP-20: each server has its own pool' => sub {
     my ($one, $other) = map { pool('--workers', 1, '--pool', 1) } 1 .. 2;
     my $held = $one->begin('call', name => 'gate.wait', args => ['mine'], options => { key => 'a' });

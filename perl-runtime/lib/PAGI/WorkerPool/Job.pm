@@ -66,6 +66,9 @@ sub _count { my ($self, @what) = @_; return $self->{pool}->count($self->{name}, 
 
 sub is_held { return $_[0]{state} eq 'held' }
 
+# Whether it goes into the server's queue at once, where it outlives this worker (WP-9). Not in a pool that has its own limit.
+sub is_direct { my ($self) = @_; return $self->{forgotten} && !$self->{pool}->workers }
+
 # Jobs of one lane run one after the other.
 sub lane { my ($self) = @_; return join "\0", $self->{pool}->name, $self->{key} }
 
@@ -149,7 +152,7 @@ sub _readable {
         substr $self->{in}, 0, 5 + $length, '';
         if    ($type eq 'P') { $self->_begun($payload) }
         elsif ($type eq 'S') { $self->_progressed($payload) }
-        elsif ($type eq 'K') { return $self->_key_is_taken }
+        elsif ($type eq 'K') { return $self->_given_back($payload) }
         else                 { return $self->_answered($payload) }
     }
     return;
@@ -176,16 +179,17 @@ sub _begun {
     return;
 }
 
-# WP-14: another worker's job with this key is running, so the process has let go of this one without beginning it.
-sub _key_is_taken {
-    my ($self) = @_;
+# WP-14, WP-3: another worker's job with this key is running, or as many of its pool as may; so the process has let go of this
+# one without beginning it.
+sub _given_back {
+    my ($self, $what) = @_;
     $self->_unwatch;
     close delete $self->{stream};
     my $run = delete $self->{timers}{run};
     PAGI::Native::cancel_timer($run) if $run;
     $self->{state} = 'held';
     $self->_count(busy => -1);
-    PAGI::WorkerPool::Line->of_this_worker->wait_for_key($self);
+    PAGI::WorkerPool::Line->of_this_worker->wait_outside($self, $what);
     if (my $limit = $self->{queue_timeout}) {
         my $left = $limit - (PAGI::Native::now() - $self->{since});
         $self->_wait_at_most($left > 0.001 ? $left : 0.001);
@@ -323,7 +327,7 @@ the process that takes it. Works inside a worker of C<pagi-server> only.
 
 Returns a L<Future> of the handler's results. See L<PAGI::WorkerPool> for the options and the ways it fails; C<out> is the frame of the job.
 
-=head2 put, unavailable, is_held, lane
+=head2 put, unavailable, is_direct, is_held, lane
 
 For the line.
 

@@ -35,21 +35,30 @@ sub release {
     return;
 }
 
-# Calls the code in a later turn, when whoever has the key has let it go. Somebody else may be faster then.
+# Calls the code in a later turn, when whoever has the key has let it go. Somebody else may be faster then. Returns a coderef that
+# stops the waiting.
 sub when_free {
     my ($self, $code) = @_;
-    socket my $socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0 or return PAGI::Native::timer($AGAIN, $code);
+    socket my $socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0 or return _after($AGAIN, $code);
     if (!connect $socket, $self->{address}) {
-        return PAGI::Native::timer($!{EAGAIN} ? $AGAIN : 0, $code);
+        return _after($!{EAGAIN} ? $AGAIN : 0, $code);
     }
     my $watch;
-    # Nobody ever accepts: the end of the process, or of the key, is the end of this connection.
-    $watch = PAGI::Native::watch(fileno $socket, 0, sub {
-        PAGI::Native::unwatch($watch);
+    my $stop = sub {
+        PAGI::Native::unwatch($watch) if defined $watch;
+        undef $watch;
         close $socket;
-        $code->();
-    });
-    return;
+        return;
+    };
+    # Nobody ever accepts: the end of the process, or of the key, is the end of this connection.
+    $watch = PAGI::Native::watch(fileno $socket, 0, sub { $stop->(); $code->() });
+    return $stop;
+}
+
+sub _after {
+    my ($seconds, $code) = @_;
+    my $timer = PAGI::Native::timer($seconds, $code);
+    return sub { PAGI::Native::cancel_timer($timer); return };
 }
 
 1;
@@ -100,6 +109,7 @@ Lets it go. So does the end of the object, and of the process.
 
     $key->when_free(sub { ... });
 
-Inside a worker of C<pagi-server>: calls the code, in a later turn of the loop, once the key was free for a moment.
+Inside a worker of C<pagi-server>: calls the code, in a later turn of the loop, once the key was free for a moment. Returns a coderef; calling it before
+ends the waiting.
 
 =cut

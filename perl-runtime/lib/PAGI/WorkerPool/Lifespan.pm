@@ -5,6 +5,7 @@ use warnings;
 
 our $VERSION = '0.001';
 
+use Future;
 use Future::AsyncAwait;
 use Scalar::Util qw(blessed);
 
@@ -34,14 +35,14 @@ sub _checked {
     };
 }
 
-# What keeps the pools from working, or undef.
+# What keeps the pools from working, or undef. All are asked at the same time: while every process is busy each of them takes its
+# init_timeout, and a worker that is replaced just then would be missing for the sum.
 async sub _problem {
     my (@pools) = @_;
-    while (my $pool = shift @pools) {
-        my $problem = await _problem_of($pool);
-        return $problem if defined $problem;
-    }
-    return undef;
+    my @checks = map { _problem_of($_) } @pools;
+    await Future->wait_all(@checks);
+    my ($problem) = grep { defined } map { $_->get } @checks;
+    return $problem;
 }
 
 async sub _problem_of {

@@ -12,10 +12,14 @@ use Time::HiRes ();
 use PAGI::WorkerPool::Error;
 use PAGI::WorkerPool::Key;
 use PAGI::WorkerPool::Message qw(decode encode encode_failure);
+use PAGI::WorkerPool::Seat;
 use PAGI::WorkerPool::State;
 
 # Seconds before init is tried again after a failure: the first wait, and the longest.
 my ($FIRST_WAIT, $LONGEST_WAIT) = (0.1, 30);
+
+# Seconds between looks whether a pool has a place for a job that cannot be given back.
+my $AGAIN = 0.02;
 
 # What init has returned, by name of the pool: { pid, value } or { pid, error, wait, not_before }.
 my %state;
@@ -42,11 +46,21 @@ sub run {
     return if !$forgotten && _is_abandoned($stream);
     my $held = defined $key ? PAGI::WorkerPool::Key->new($pool_name, $key) : undef;
     if ($held && !$held->take) {
-        _write($stream, K => '');
+        _write($stream, K => 'key');
         return;
     }
-    _write($stream, P => $$);
     my $pool = PAGI::WorkerPool->named($pool_name);
+    my $seat = $pool && $pool->workers ? PAGI::WorkerPool::Seat->new($pool_name, $pool->workers) : undef;
+    while ($seat && !$seat->take) {
+        if (!$forgotten || !_is_abandoned($stream)) {
+            $held->release if $held;
+            _write($stream, K => 'seat');
+            return;
+        }
+        # WP-9: its worker has gone, and nobody else would bring it again.
+        Time::HiRes::sleep($AGAIN);
+    }
+    _write($stream, P => $$);
     my $report = $forgotten ? undef : sub {
         my ($data) = @_;
         _write($stream, S => encode($data, $pool->max_size));
@@ -57,6 +71,7 @@ sub run {
     my $took = Time::HiRes::clock_gettime(Time::HiRes::CLOCK_MONOTONIC()) - $began;
     # Before the answer: who gets it may call again at once.
     $held->release if $held;
+    $seat->release if $seat;
     _write($stream, R => pack('d>', $took) . $reply);
     close $stream;
     _retire($pool->max_jobs) if $pool;
@@ -205,7 +220,8 @@ dies that job fails with C<InitFailed>, and so do others until it is tried again
 seconds. C<cleanup> is called when the process ends in order.
 
 Frames are a letter, a length of four bytes and a payload of that many bytes. The job comes from the caller; to it go C<P>, the process id, then
-any number of C<S>, progress, and C<R>, the seconds it took (a double of eight bytes) and the answer. Instead of all these C<K> says that another process is busy with the key of the job.
+any number of C<S>, progress, and C<R>, the seconds it took (a double of eight bytes) and the answer. Instead of all these C<K> says that the job was
+not begun, because other processes are busy with its key (C<key>), or with as many jobs of its pool as may run at the same time (C<seat>).
 
 =head1 FUNCTIONS
 
