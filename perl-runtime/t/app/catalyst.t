@@ -80,6 +80,9 @@ subtest http => sub {
     is $client->head('/http')->content, '', 'HEAD: as Catalyst does it';
     my $raw = $client->get('/raw');
     is [$raw->status, $raw->content, $raw->header('set-cookie')], [202, 'raw /raw', 'raw=cookie; path=/'], 'by the protocol, with cookies';
+    my $streamed = $client->get('/streamed');
+    is [$streamed->status, $streamed->content, $streamed->header('set-cookie'), $streamed->header('content-length')],
+        [201, "part 1\npart 2\npart 3\n", 'streamed=cookie; path=/', undef], 'as a stream';
     is $client->get('/noted/started')->content, 1, 'CB-16: pagi_startup has run';
 };
 
@@ -164,6 +167,20 @@ subtest 'event streams of synchronous actions' => sub {
 
 $server->stop;
 like $server->log, qr/shut down/, 'pagi_shutdown has run';
+
+subtest 'CB-15: databases' => sub {
+    for my $case ([0], [2, '--workers', 2], [2, '--workers', 1, '--pool', 1]) {
+        my ($processes, @args) = @$case;
+        local $env{TEST_CONNECTS} = 1;
+        my $server = start(@args);
+        is(PAGITest::ServerClient->new(port => $server->port)->get('/sync')->status, 200, "it serves @args");
+        $server->stop;
+        my @reports = $server->log =~ /TestCatalyst has connected to a database before its processes were forked \(dbi:ExampleP:\)/g;
+        is scalar @reports, $processes, @args ? 'a handle that was connected before the fork is reported by each process' : 'nothing is forked';
+    }
+    unlike $server->log, qr/has connected/, 'none, no report';
+};
+
 $env{TEST_STARTUP_FAILS} = 1;
 like dies { start() }, qr/no database/, 'CB-16: a failing start';
 

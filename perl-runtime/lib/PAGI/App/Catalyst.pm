@@ -30,12 +30,12 @@ sub new {
     # CB-21
     $name->log->info('Asynchronous actions: ' . join ', ', map {"/$_"} @async) if @async;
     $name->log->_flush if $name->log->can('_flush');
-    return bless { class => $name, pool => $pool // 1, has_async => scalar @async }, $class;
+    return bless { class => $name, pool => $pool // 1, has_async => scalar @async, pid => $$ }, $class;
 }
 
 sub to_app {
     my ($self) = @_;
-    my ($class, $has_async) = @$self{qw(class has_async)};
+    my ($class, $has_async, $pid) = @$self{qw(class has_async pid)};
     my $psgi = $class->psgi_app;
     my $async = PAGI::App::Catalyst::Async->psgi_app($class);
     my $blocking = PAGI::App::WrapPSGI->new(psgi_app => $psgi, pool => $self->{pool})->to_app;
@@ -44,7 +44,10 @@ sub to_app {
         goto &$psgi if @_ == 1;
         my ($scope, $receive, $send) = @_;
         my $type = $scope->{type} // '';
-        return _lifespan($class, $has_async, $scope, $receive, $send) if $type eq 'lifespan';
+        if ($type eq 'lifespan') {
+            _report_handles($class) if $$ != $pid;
+            return _lifespan($class, $has_async, $scope, $receive, $send);
+        }
         return unsupported($scope) unless $type =~ /\A(?:http|sse|websocket)\z/;
         my $action = $has_async || $type eq 'websocket' ? _action($class, $scope) : undef;
         return PAGI::App::Catalyst::Async->new(class => $class, psgi => $async, scope => $scope, receive => $receive, send => $send)->run
@@ -79,6 +82,27 @@ sub _lifespan {
         $hooks{$hook} = sub { my ($state) = @_; return $class->$method($state) } if $class->can($method);
     }
     return handle_lifespan(@call, %hooks);
+}
+
+# CB-15: what was connected while the application was loaded, and is used by several processes now.
+sub _report_handles {
+    my ($class) = @_;
+    return unless $INC{'DBI.pm'} && DBI->can('visit_handles');
+    my @names;
+    DBI->visit_handles(sub {
+        my ($handle) = @_;
+        if ($handle->{Type} eq 'db' && $handle->{Active}) {
+            push @names, "dbi:$handle->{Driver}{Name}:" . ($handle->{Name} // '');
+            # The end of this process is not the end of the connection.
+            $handle->{InactiveDestroy} = 1;
+        }
+        return 1;
+    });
+    return unless @names;
+    $class->log->error("$class has connected to a database before its processes were forked (" . join(', ', @names)
+        . '): they would use one connection. Connect in pagi_startup, or with the first request');
+    $class->log->_flush if $class->log->can('_flush');
+    return;
 }
 
 # The action that a request would be dispatched to, by the dispatcher alone: no plugin, no body, no session.
@@ -171,7 +195,7 @@ actions save this.
 
 Class methods C<pagi_startup> and C<pagi_shutdown> of the application, if it has them, are called with the lifespan state in every process before
 it serves and after it has served; they may return Futures, and when C<pagi_startup> dies the process does not start. Connect databases there or in the
-first request: the application is loaded before the processes are forked.
+first request: the application is loaded before the processes are forked. A handle of L<DBI> that was connected before is an error in the log of each process.
 
 Called with one argument, the app is the application's PSGI application: one file serves both kinds of servers.
 

@@ -9,6 +9,9 @@ extends 'Catalyst';
 
 our %LOG;
 
+# A handle that is connected while the application is loaded.
+our $HANDLE = $ENV{TEST_CONNECTS} ? do { require DBI; DBI->connect('dbi:ExampleP:', '', '', { RaiseError => 1 }) } : undef;
+
 __PACKAGE__->config(name => 'TestCatalyst', enable_catalyst_header => 0);
 __PACKAGE__->setup;
 

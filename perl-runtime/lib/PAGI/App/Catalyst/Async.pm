@@ -37,7 +37,7 @@ async sub run {
     $self->_watch_client if $self->{scope}{type} ne 'websocket';
     my $helper = $self->{helper} = PAGI::App::Catalyst::Helper->new(%$self{qw(scope receive send)}, headers => sub { $self->_headers });
     my $env = environment($self->_plain_scope, $spool->handle, $spool->length, 'pagi.helper' => $helper, 'pagi.async' => $self);
-    my $response = eval { send_response(sub { $self->_respond($_[0]) }, $self->{psgi}->($env)) } || Future->fail($@);
+    my $response = eval { send_response(sub { $self->_respond($_[0]) }, $self->{psgi}->($env), $self->{scope}{'pagi.connection'}) } || Future->fail($@);
     my $ok = eval { await Future->wait_any($response, $self->{done}); 1 };
     my $error = $@;
     my @failures = $helper->clean_up;

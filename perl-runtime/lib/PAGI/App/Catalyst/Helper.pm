@@ -4,6 +4,7 @@ use strict;
 use warnings;
 
 use Carp qw(croak);
+use PAGI::Response;
 use PAGI::SSE;
 use PAGI::WebSocket;
 
@@ -40,6 +41,12 @@ sub sse {
     my ($self) = @_;
     croak "\$c->pagi->sse: this is a request of type '" . $self->type . q{'} if $self->type ne 'sse';
     return $self->{sse} ||= PAGI::SSE->new($self->scope, $self->_own('receive'), $self->_sender);
+}
+
+sub response {
+    my ($self) = @_;
+    croak "\$c->pagi->response: this is a request of type '" . $self->type . q{'} if $self->type ne 'http';
+    return $self->{response} ||= PAGI::Response->new($self->scope, $self->_sender);
 }
 
 # CB-14. One set of processes for all requests of this one.
@@ -133,6 +140,12 @@ The L<PAGI::WebSocket> of the request. Croaks C<$c-E<gt>pagi-E<gt>websocket: thi
 =head2 sse
 
 Its L<PAGI::SSE>, likewise.
+
+=head2 response
+
+    await $c->pagi->response->stream(async sub { my ($writer) = @_; await $writer->write($part) });
+
+The L<PAGI::Response> of an http request, likewise. Awaiting it sends it, and Catalyst then sends none; C<stream> writes as fast as the client reads.
 
 =head2 scope, receive, send($event)
 

@@ -87,6 +87,18 @@ async sub raw :Local :Args(0) :Async {
     await $c->pagi->send({ type => 'http.response.body', body => 'raw ' . $c->pagi->path, more => 0 });
 }
 
+async sub streamed :Local :Args(0) :Async {
+    my ($self, $c) = @_;
+    $c->res->cookies->{streamed} = { value => 'cookie' };
+    await $c->pagi->response->status(201)->header('content-type', 'text/plain')->stream(async sub {
+        my ($writer) = @_;
+        for (my $n = 1; $n <= 3; $n++) {
+            await $writer->write("part $n\n");
+            await Future::IO->sleep(0.01);
+        }
+    });
+}
+
 async sub echo :Local :Args(0) :Async {
     my ($self, $c) = @_;
     $c->res->cookies->{seen} = { value => 'before accept' };
