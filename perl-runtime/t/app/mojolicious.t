@@ -81,6 +81,14 @@ subtest 'responses that take their time' => sub {
     sleep 0.5;
     my $left = logged('big')->();
     cmp_ok $left, '>', 50, "a client that does not read holds the application up ($left of 200 left)";
+    my $ended = 0;
+    for my $accept ('*/*', 'text/event-stream') {
+        my $leaving = PAGITest::Wire->new($server->port);
+        $leaving->write("GET /endless HTTP/1.1\r\nHost: x\r\nAccept: $accept\r\n\r\n");
+        $leaving->read_head;
+        $leaving->close;
+        eventually(logged('endless'), ++$ended, "a response without an end ends with its client ($accept)");
+    }
     my $body = $client->get('/big')->content;
     is length $body, 20_000_000, 'one that reads gets all';
 };

@@ -189,6 +189,10 @@ subtest 'errors' => sub {
     like $fails->(sub {undef})->[0], qr/returned undef/, 'undef';
     like $fails->(sub { [200, []] })->[0], qr/needs a status, headers and a body/, 'too short';
     like $fails->(sub { [200, [], {}] })->[0], qr/body of a PSGI response must be/, 'a hash as body';
+    like $fails->(sub { [200, [], ['a', "\x{263a}"]] }), [qr/\AA PSGI body is bytes, and this one has characters above 0xFF: encode it/, []], 'characters, before anything is sent';
+    like $fails->(sub { sub ($r) { $r->([200, [], ["\x{263a}"]]) } }), [qr/\AA PSGI body is bytes/, []], 'delayed, too';
+    like $fails->(sub { sub ($r) { my $w = $r->([200, []]); $w->write('x'); $w->write("\x{263a}") } }), [qr/\AA PSGI body is bytes/, ['http.response.start', 'http.response.body']], 'a writer dies';
+    is $fails->(sub { my $latin = "\xe9"; utf8::upgrade($latin); [200, [], [$latin]] })->[0], 'no failure', 'bytes are bytes, however Perl keeps them';
     is $fails->(sub { sub { die "inside\n" } }), ["inside\n", []], 'in the delayed part';
     is $fails->(sub { sub ($r) { my $w = $r->([200, []]); $w->write('x'); die "middle\n" } }), ["middle\n", ['http.response.start', 'http.response.body']], 'in the middle: the response is left incomplete';
     like $fails->(sub { sub ($r) { $r->([200, [], sub {undef}]) } })->[0], qr/use the writer/, 'a coderef in a delayed response';

@@ -60,10 +60,26 @@ sub _call {
     my $may_block = defined $pool_size && !$pool_size;
     my $env = environment($scope, $input, $length,
         $harakiri ? ('psgix.harakiri' => 1) : (), $may_block ? ('psgi.nonblocking' => 0) : ());
-    my $sent = eval { send_response($send, $psgi_app->($env), $may_block ? $scope->{'pagi.connection'} : undef) } || Future->fail($@);
+    my $sent = eval { send_response($send, $psgi_app->($env), $scope->{'pagi.connection'}, $may_block) } || Future->fail($@);
     return $sent if $sent->is_done && !$env->{'psgix.harakiri.commit'} && !@{ $env->{'psgix.cleanup.handlers'} || [] };
-    # No Future of its own for what comes after: the clean-up is the first to hear of the end.
-    return $sent->on_ready(sub { _clean_up($env, $harakiri) });
+    my $connection = $scope->{'pagi.connection'};
+    undef $connection unless $connection && $connection->can('on_complete');
+    my $ended = Future->new;
+    $sent->on_ready(sub { _after_response($connection, sub { _clean_up($env, $harakiri); $ended->done }) });
+    # Our server does not stop before the end then. Others may announce the completion only when the application has returned, and
+    # what is incomplete waits for the server.
+    return $sent unless defined &PAGI::Native::turn && $connection;
+    return $sent->then(sub { return $connection->response_started ? $ended : Future->done });
+}
+
+# When the client has all it gets: what is sent waits in the server while Perl runs (CONN-21).
+sub _after_response {
+    my ($connection, $code) = @_;
+    return $code->() unless $connection;
+    my $once = sub { $code->() if $code; undef $code };
+    $connection->on_complete($once);
+    $connection->on_disconnect($once);
+    return;
 }
 
 sub _in_memory {
@@ -82,7 +98,7 @@ sub _empty {
 # A pool process that is asked to stop finishes what it has begun and is replaced.
 sub _replace_process { kill TERM => $$; return }
 
-# After the response, as the PSGI extensions say: the client has all it gets.
+# What the PSGI extensions promise for the time after the response.
 sub _clean_up {
     my ($env, $harakiri) = @_;
     my $handlers = $env->{'psgix.cleanup.handlers'};
@@ -155,7 +171,11 @@ The scope key of this name, if something put the client's socket there. The serv
 
 All forms of responses work: arrays, handles, objects with C<getline> (and C<close>), objects with C<path>, delayed and streaming
 responses, also when the responder is called, or the writer used, after the application has returned. Files and other real
-handles are sent by the server itself. As an extension a body may be a coderef that returns chunks until undef.
+handles are sent by the server itself. As an extension a body may be a coderef that returns chunks until undef. Bodies are bytes: characters above 0xFF are an
+exception.
+
+In a process of the pool C<write> waits for a slow client, and dies when the client has gone. Elsewhere it cannot wait, and what was written and not read yet is kept in memory; C<getline>
+is called as fast as the client reads everywhere.
 
 An exception before the response has started makes the request fail: the server answers 500.
 

@@ -27,6 +27,13 @@ get '/events' => sub ($c) {
     $c->on(finish => sub { Mojo::IOLoop->remove($id); $log{events} = 'finished' });
     $c->write;
 };
+get '/endless' => sub ($c) {
+    $c->on(finish => sub { $log{endless}++ });
+    my $more;
+    $more = sub ($c, @) { $c->write('x' x 65_536, $more) };
+    $c->$more;
+};
+
 get '/big' => sub ($c) {
     my ($left, $next) = (200);
     $next = sub ($c, @) { $log{big} = $left; $left-- ? $c->write('x' x 100_000, $next) : $c->finish };

@@ -9,7 +9,10 @@ use Mojo::File ();
 use Mojo::IOLoop ();
 use PAGI::App::Mojolicious::Content;
 use PAGI::App::Mojolicious::Request qw(body_part prepare request_head);
+use PAGI::App::Support::Turn qw(next_turn);
 use Scalar::Util qw(weaken);
+
+my $TURN = 16;    # pieces of a body
 
 sub new {
     my ($class, %args) = @_;
@@ -124,7 +127,7 @@ async sub respond {
         $res->finish;
         return;
     }
-    my $offset = 0;
+    my ($offset, $count) = (0, 0);
     while (!$self->{gone}) {
         my $chunk = $res->get_body_chunk($offset);
         if (!defined $chunk) {
@@ -134,6 +137,7 @@ async sub respond {
         last unless length $chunk;
         $offset += length $chunk;
         await $send->({ type => "$family.body", body => $chunk, more => 1 });
+        await next_turn() unless ++$count % $TURN;
     }
     await $send->({ type => "$family.body", body => '', more => 0 }) unless $self->{gone};
     return;

@@ -4,6 +4,7 @@ use strict;
 use warnings;
 
 use Exporter qw(import);
+use PAGI::App::Support::Plain::Client;
 
 our @EXPORT_OK = qw(plain_http);
 
@@ -12,7 +13,7 @@ sub plain_http {
     my ($scope, $receive, $send) = @_;
     return ($scope, $receive, $send) if $scope->{type} ne 'sse';
     return (
-        { %$scope, type => 'http' },
+        { 'pagi.connection' => PAGI::App::Support::Plain::Client->new($receive), %$scope, type => 'http' },
         sub { $receive->()->transform(done => sub { +{ %{ $_[0] }, type => $_[0]{type} =~ s/\Asse\./http./r } }) },
         sub { $send->({ %{ $_[0] }, type => "sse.$_[0]{type}" }) },
     );
@@ -38,6 +39,7 @@ PAGI::App::Support::Plain - event streams for applications that know plain HTTP 
 
 =head2 plain_http($scope, $receive, $send)
 
-Returns the three as they are, but for an C<sse> scope as an C<http> scope and coderefs that translate the events.
+Returns the three as they are, but for an C<sse> scope as an C<http> scope, with a L<PAGI::App::Support::Plain::Client> as C<pagi.connection>, and coderefs
+that translate the events.
 
 =cut

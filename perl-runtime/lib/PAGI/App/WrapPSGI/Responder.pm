@@ -9,8 +9,8 @@ use PAGI::App::WrapPSGI::Response ();
 use PAGI::App::WrapPSGI::Writer;
 
 sub new {
-    my ($class, $send, $client) = @_;
-    return bless { send => $send, client => $client, done => Future->new, responded => 0, running => 0, abandoned => undef }, $class;
+    my ($class, $send, $client, $may_block) = @_;
+    return bless { send => $send, client => $client, may_block => $may_block, done => Future->new, responded => 0, running => 0, abandoned => undef }, $class;
 }
 
 # Calls the application's coderef with the responder. The Future is done when the response is complete, which may be long after
@@ -30,6 +30,8 @@ sub run {
     return Future->fail($error) unless $ok;
     my $abandoned = delete $self->{abandoned};
     $abandoned->() if $abandoned;
+    # An application may keep the responder or the writer for ever. Nobody waits for it then.
+    $self->{client}->on_disconnect(sub { $self->_finish(Future->done) }) if $self->{client} && !$self->{done}->is_ready;
     return $self->{done};
 }
 
@@ -40,12 +42,12 @@ sub _respond {
         unless ref $response eq 'ARRAY' && @$response >= 2 && ref $response->[1] eq 'ARRAY';
     if (defined $response->[2]) {
         die "A coderef cannot be the body of a delayed PSGI response: use the writer\n" if ref $response->[2] eq 'CODE';
-        PAGI::App::WrapPSGI::Response::send_complete($self->{send}, $response)->on_ready(sub { $self->_finish($_[0]) })->retain;
+        PAGI::App::WrapPSGI::Response::send_complete($self->{send}, $response, $self->{client})->on_ready(sub { $self->_finish($_[0]) })->retain;
         return;
     }
     my $writer = PAGI::App::WrapPSGI::Writer->new(
         send    => $self->{send},
-        client  => $self->{client},
+        client  => $self->{may_block} ? $self->{client} : undef,
         on_end  => sub { $self->_finish($_[0]) },
         on_lost => sub { $self->_when_returned($_[0]) },
     );
@@ -103,9 +105,9 @@ PAGI::App::WrapPSGI::Responder - delayed and streaming PSGI responses
 
 =head1 METHODS
 
-=head2 new($send, $client)
+=head2 new($send, $client, $may_block)
 
-Takes the send coderef of the scope and, where writing may block, the connection.
+Takes the send coderef of the scope, its C<pagi.connection> if it has one, and whether writing may wait for the client.
 
 =head2 run($code)
 

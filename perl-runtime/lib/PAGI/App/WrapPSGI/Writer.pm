@@ -4,6 +4,7 @@ use strict;
 use warnings;
 
 use Future;
+use PAGI::App::WrapPSGI::Response ();
 
 sub new {
     my ($class, %args) = @_;
@@ -13,7 +14,10 @@ sub new {
 sub write {
     my ($self, $chunk) = @_;
     die "The PSGI writer is closed already\n" if $self->{closed};
-    $self->_append({ type => 'http.response.body', body => $chunk, more => 1 }) if defined $chunk && length $chunk;
+    if (defined $chunk && length $chunk) {
+        die "$PAGI::App::WrapPSGI::Response::WIDE\n" if utf8::is_utf8($chunk) && !utf8::downgrade($chunk, 1);
+        $self->_append({ type => 'http.response.body', body => $chunk, more => 1 });
+    }
     $self->_wait if $self->{client};
     return;
 }

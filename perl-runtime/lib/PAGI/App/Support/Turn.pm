@@ -1,0 +1,50 @@
+package PAGI::App::Support::Turn;
+
+use strict;
+use warnings;
+
+use Exporter qw(import);
+use Future;
+
+our @EXPORT_OK = qw(next_turn);
+
+# A loop that only sends has to let go of the process now and then: sends wait for nobody once the client has gone (SEND-8), and the
+# news of that comes with another turn.
+sub next_turn {
+    return Future->done unless defined &PAGI::Native::later;
+    my $future = PAGI::Native::Future->new;
+    PAGI::Native::later(sub { $future->done unless $future->is_ready });
+    return $future;
+}
+
+1;
+
+__END__
+
+=encoding utf-8
+
+=head1 NAME
+
+PAGI::App::Support::Turn - let others have a turn
+
+=head1 SYNOPSIS
+
+    use Future::AsyncAwait;
+    use PAGI::App::Support::Turn qw(next_turn);
+
+    async sub pour {
+        my ($send, $chunks) = @_;
+        my $count = 0;
+        while (defined(my $chunk = $chunks->())) {
+            await $send->({ type => 'http.response.body', body => $chunk, more => 1 });
+            await next_turn() unless ++$count % 16;
+        }
+    }
+
+=head1 FUNCTIONS
+
+=head2 next_turn
+
+A Future that is done in the next turn of the server's loop, or at once under another server.
+
+=cut
