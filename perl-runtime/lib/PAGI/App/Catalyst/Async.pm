@@ -40,6 +40,8 @@ async sub run {
     my $response = eval { send_response(sub { $self->_respond($_[0]) }, $self->{psgi}->($env), $self->{scope}{'pagi.connection'}) } || Future->fail($@);
     my $ok = eval { await Future->wait_any($response, $self->{done}); 1 };
     my $error = $@;
+    # The end of the client may be heard of here first.
+    $self->_client_gone;
     my @failures = $helper->clean_up;
     $self->{class}->log->error($_) for @failures;
     $self->{reader}->cancel if $self->{reader} && !$self->{reader}->is_ready;
