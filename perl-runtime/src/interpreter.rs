@@ -93,7 +93,10 @@ impl Interpreter {
             option("module", Scalar::bytes(module.as_bytes()));
         }
         for mount in &spec.mounts {
-            option("mount", Scalar::bytes(mount.as_bytes()));
+            option("mount", Scalar::bytes(mount.place.as_bytes()));
+            for argument in &mount.arguments {
+                option("mount_argument", Scalar::bytes(argument.as_bytes()));
+            }
         }
         for argument in &spec.arguments {
             option("argument", Scalar::bytes(argument.as_bytes()));

@@ -26,4 +26,6 @@ mod worker_api;
 pub use interpreter::{Application, Interpreter, Sources};
 pub use perl::stack::install as install_stack_signal;
 pub use serve::serve;
-pub use worker_api::{AppSource, AppSpec, Command, Host, LifespanMode, Pool, Warm, WorkerExit, WorkerOptions};
+pub use worker_api::{
+    AppSource, AppSpec, Command, Host, LifespanMode, MountSpec, Pool, Warm, WorkerExit, WorkerOptions,
+};

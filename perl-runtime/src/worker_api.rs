@@ -23,6 +23,15 @@ pub enum AppSource {
     Default,
 }
 
+/// A further application, for a part of the requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountSpec {
+    /// Host (empty for any), path and name, with tabs between them.
+    pub place: String,
+    /// `key=value` arguments for a module's constructor.
+    pub arguments: Vec<String>,
+}
+
 /// Everything needed to load an application.
 #[derive(Debug, Clone)]
 pub struct AppSpec {
@@ -30,8 +39,8 @@ pub struct AppSpec {
     pub source: AppSource,
     /// Remaining `key=value` arguments for a module's constructor.
     pub arguments: Vec<String>,
-    /// Further applications, each as host (empty for any), path and name, with tabs between them.
-    pub mounts: Vec<String>,
+    /// Further applications.
+    pub mounts: Vec<MountSpec>,
     /// `-I` directories, in order of precedence.
     pub include: Vec<PathBuf>,
     /// `-M` modules, loaded first.

@@ -5,7 +5,8 @@ mod common;
 use std::cell::RefCell;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -243,6 +244,29 @@ fn sockets_left_to_systemd_outlive_a_crash() {
 }
 
 #[test]
+fn an_abstract_socket_left_to_systemd_outlives_a_crash() {
+    for workers in ["1", "2"] {
+        let name = format!("pagi-test-{}-kept", std::process::id());
+        let listen = format!("unix:@{name}");
+        let arguments = ["-w", workers, "--listen", &listen];
+        let mut service = Service::start(&arguments, None);
+        assert_eq!(service.next(), "READY=1");
+        let (kept, socket) = service.store.borrow_mut().pop().expect("it came before");
+        assert_eq!(kept, format!("pagi-@{name}"));
+        kill(service.pid(), Signal::SIGKILL).unwrap();
+        service.child.wait().unwrap();
+        // Nobody serves now, and yet nobody is refused.
+        let address = UnixAddress::from_abstract_name(&name).unwrap();
+        let early = UnixStream::connect_addr(&address).expect("the queue is there");
+        let request = std::thread::spawn(move || common::exchange(early, "/"));
+        let variables = format!("LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES={kept}");
+        let directory = tempfile::tempdir().unwrap();
+        let _server = activated(directory.path(), socket, &variables, &arguments);
+        assert_eq!(request.join().unwrap().as_deref(), Ok("seen"), "{workers} workers");
+    }
+}
+
+#[test]
 fn what_systemd_keeps_for_nothing_is_given_up() {
     for workers in ["1", "2"] {
         let directory = tempfile::tempdir().unwrap();
@@ -296,7 +320,7 @@ fn an_inherited_unix_socket_is_served_and_left_in_place() {
         "LISTEN_PID=$$ LISTEN_FDS=1",
         &["-w", "2", "--socket", path.to_str().unwrap()],
     );
-    let stream = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    let stream = UnixStream::connect(&path).unwrap();
     assert_eq!(common::exchange(stream, "/").as_deref(), Ok("seen"));
     drop(server);
     assert!(path.exists(), "its maker removes it");

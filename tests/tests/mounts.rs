@@ -85,6 +85,51 @@ fn life_6_life_8_who_declines_is_served_and_who_fails_is_named() {
     outcome.assert_says("mount /api/v2/: no database");
 }
 
+/// A module whose constructor takes arguments.
+const MODULE: &str = r#"package Told;
+use v5.36;
+use Future::AsyncAwait;
+sub new ($class, %argument) { return bless \%argument, $class }
+sub to_app ($self) {
+    my $text = join ';', map { "$_=$self->{$_}" } grep { !/^_/ } sort keys %$self;
+    return async sub ($scope, $receive, $send) {
+        die "no lifespan\n" if $scope->{type} ne 'http';
+        await $send->({ type => 'http.response.start', status => 200, headers => [ [ 'content-type', 'text/plain' ] ] });
+        await $send->({ type => 'http.response.body', body => "<$text>" });
+    };
+}
+1;
+"#;
+
+#[test]
+fn modules_get_constructor_arguments() {
+    let tables = "[[mount]]\npath = '/a'\napp = 'Told'\nargs = { root = '/srv,x', deep = true, level = 2 }\n\n\
+                  [[mount]]\npath = '/b'\napp = 'Told'\nargs = { root = 'other' }\n\n\
+                  [[mount]]\npath = '/c'\napp = 'Told'\n";
+    let file =
+        setup().file("lib/Told.pm", MODULE).file("pagi.toml", tables).args(["-I", "lib", "--config", "pagi.toml"]);
+    let server = file.start();
+    for (path, expected) in [("/a", "<deep=1;level=2;root=/srv,x>"), ("/b", "<root=other>"), ("/c", "<>")] {
+        assert_eq!(get(&server, "h", path).text(), expected, "{path}");
+    }
+    let typed = setup().file("lib/Told.pm", MODULE).args([
+        "-I",
+        "lib",
+        "--workers",
+        "2",
+        "--mount",
+        r"/a=Told,arg=root=/srv\,x,arg=q=a=b,host=h",
+        "--mount",
+        "/b=Told",
+    ]);
+    let server = typed.start();
+    assert_eq!(get(&server, "h", "/a").text(), "<q=a=b;root=/srv,x>");
+    assert_eq!(get(&server, "h", "/b").text(), "<>");
+    let refused = setup().args(["--mount", "/a=Told,arg=root"]).run();
+    assert_eq!(refused.code(), 2);
+    refused.assert_says("--mount takes KEY=VALUE after arg=");
+}
+
 #[test]
 fn tables_of_the_configuration_file_and_no_application_of_its_own() {
     let server = Setup::new()

@@ -20,8 +20,8 @@ pub struct AppOptions {
     /// Application file or module (older spelling of the positional argument)
     #[arg(short = 'a', long = "app", value_name = "FILE")]
     pub app: Option<String>,
-    /// Serve a further application (file or module) under a path, for requests of one host only with ,host=NAME behind
-    /// it; repeatable. APP gets what is left
+    /// Serve a further application (file or module) under a path, repeatable; behind it, with commas, host=NAME (requests of
+    /// this host only) and arg=KEY=VALUE (for the constructor of a module; \, is a comma). APP gets what is left
     #[arg(long = "mount", value_parser = Mount::parse, value_name = "PATH=APP")]
     pub mounts: Vec<Mount>,
     /// Perl code that yields the application; wins over APP

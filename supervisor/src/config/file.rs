@@ -7,6 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::key::{ARGUMENTS, Key, Kind};
+use crate::cli::mount;
 
 /// A key, its values as the command line would have them, and its line.
 #[derive(Debug, PartialEq, Eq)]
@@ -102,15 +103,36 @@ fn row(name: &str, table: &DeTable<'_>, place: &str, content: &str) -> Result<St
         field(key, value.get_ref())
     };
     let mut row = format!("{}={}", required(place)?, required(content)?);
+    let is_arguments = |key: &str| (name, key) == ("mount", "args");
     for (key, value) in table.iter().filter(|(key, _)| ![place, content].contains(&&**key.get_ref())) {
         let option = key.get_ref().replace('_', "-");
         match value.get_ref() {
+            DeValue::Table(arguments) if is_arguments(key.get_ref()) => {
+                for (key, value) in arguments {
+                    row += &format!(",{}", argument(name, key.get_ref(), value.get_ref())?);
+                }
+            }
+            _ if is_arguments(key.get_ref()) => {
+                return Err(format!("args of {name} takes a table, such as {{ root = \"/srv\" }}"));
+            }
             DeValue::Boolean(true) => row += &format!(",{option}"),
             DeValue::Boolean(false) => row += &format!(",no-{option}"),
             value => row += &format!(",{option}={}", field(key.get_ref(), value)?),
         }
     }
     Ok(row)
+}
+
+/// A constructor argument; Perl's words for true and false are not ours.
+fn argument(name: &str, key: &str, value: &DeValue<'_>) -> Result<String, String> {
+    let value = match value {
+        DeValue::Boolean(is_true) => u8::from(*is_true).to_string(),
+        value => scalar(&format!("{key} in args of {name}"), value)?,
+    };
+    if key.is_empty() || key.contains('=') {
+        return Err(format!("args of {name} cannot have the key '{key}'"));
+    }
+    Ok(mount::argument(key, &value))
 }
 
 fn scalar(name: &str, value: &DeValue<'_>) -> Result<String, String> {
@@ -185,6 +207,28 @@ mod tests {
         assert_eq!(comma, ["f:1: directory of static cannot have a comma in it"]);
         assert_eq!(parsed("[[workers]]\nx = 1\n").unwrap_err(), ["f:1: workers takes one value, not a list"]);
         assert_eq!(parsed("static = ['/a=b']\n").unwrap()[0].values, ["/a=b"]);
+    }
+
+    #[test]
+    fn mounts_have_constructor_arguments() {
+        let row = |args: &str| parsed(&format!("\n[[mount]]\npath = '/a'\napp = 'X'\nargs = {args}\n"));
+        let entries = row(r#"{ root = "/srv,x", index = false, level = 3, "a b" = 'c\d' }"#).unwrap();
+        let mount = mount::Mount::parse(&entries[0].values[0]).unwrap();
+        let mut arguments = mount.arguments.clone();
+        arguments.sort();
+        assert_eq!(arguments, [r"a b=c\d", "index=0", "level=3", "root=/srv,x"]);
+        for (args, problem) in [
+            ("'root=/srv'", "args of mount takes a table, such as { root = \"/srv\" }"),
+            ("true", "args of mount takes a table, such as { root = \"/srv\" }"),
+            ("{ root = [1] }", "root in args of mount takes no list within a list"),
+            ("{ 'a=b' = 1 }", "args of mount cannot have the key 'a=b'"),
+        ] {
+            assert_eq!(row(args).unwrap_err(), [format!("f:2: {problem}")], "{args}");
+        }
+        assert_eq!(
+            parsed("[[static]]\npath = '/a'\ndirectory = 'b'\nargs = { a = 1 }\n").unwrap_err(),
+            ["f:1: args of static takes no table"]
+        );
     }
 
     #[test]

@@ -10,13 +10,15 @@ use Scalar::Util ();
 # Directories of code that nobody here is working on, and those of the application's files.
 my (@system, @homes);
 
-# Takes a list of option => value pairs, with include, module and argument repeatable, and returns the application's
+# Takes a list of option => value pairs, with include, module, argument and mount repeatable, and returns the application's
 # code reference. Every failure is an exception whose text is what the operator reads (reference-server 4.5, RUN-7).
 sub load {
     local $PAGI::Native::LOADING = 1;
     my %option = (include => [], module => [], argument => [], mount => []);
     while (my ($name, $value) = splice @_, 0, 2) {
-        if (ref $option{$name}) { push @{$option{$name}}, $value }
+        if ($name eq 'mount') { push @{$option{mount}}, { place => $value, argument => [] } }
+        elsif ($name eq 'mount_argument') { push @{$option{mount}[-1]{argument}}, $value }
+        elsif (ref $option{$name}) { push @{$option{$name}}, $value }
         else { $option{$name} = $value }
     }
     my %own = map { ($_ => 1) } split /:/, $ENV{PERL5LIB} // '';
@@ -69,15 +71,15 @@ sub _one_application {
     return _is_psgi($app, $option) ? _psgi($app, $option) : $app;
 }
 
-# Each mount is "HOST\tPATH\tAPP"; the host is empty for any.
+# The place of each mount is "HOST\tPATH\tAPP"; the host is empty for any.
 sub _mounted {
     my ($default, $option) = @_;
     require PAGI::Native::Mounts;
     my @mounts;
     for my $mount (@{$option->{mount}}) {
-        my ($host, $path, $name) = split /\t/, $mount, 3;
+        my ($host, $path, $name) = split /\t/, $mount->{place}, 3;
         utf8::decode($path);
-        my $app = eval { _one_application({ %$option, kind => 'named', source => $name, argument => [] }) };
+        my $app = eval { _one_application({ %$option, kind => 'named', source => $name, argument => $mount->{argument} }) };
         die "Mount $path: $@" if !defined $app;
         push @mounts, { path => $path, app => $app, length $host ? (host => $host) : () };
     }
@@ -270,8 +272,9 @@ Finds, loads and checks the application that C<pagi-server> was started with.
 
 Takes option and value pairs: C<kind> (C<code>, C<named> or C<default>), C<source> (code, file or module name), C<mode>
 (exported as C<PAGI_ENV>), C<shows_errors> (clients will be shown exceptions: keep their stacks), C<quiet>, C<default_middleware>, and any number of C<include> (directories put first in
-C<@INC>), C<module> (C<Module> or C<Module=a,b>, loaded and imported first) and C<argument> (C<key=value>, for a module's
-constructor). Returns a code reference, or dies with the text to show.
+C<@INC>), C<module> (C<Module> or C<Module=a,b>, loaded and imported first), C<argument> (C<key=value>, for a module's
+constructor) and C<mount> (host, empty for any, path and application's name with tabs between them), each followed by any number
+of C<mount_argument> (C<key=value>, for the constructor of that mount's module). Returns a code reference, or dies with the text to show.
 
 A name with C<::> is a module; one with C</> or ending in C<.pl> or C<.psgi> is a file; anything else is a file if there
 is one, and a module otherwise. A file's last value is the application: a code reference, or an object with C<to_app>. If

@@ -49,7 +49,10 @@ pub(super) const EFFECTS: &[(&[&str], Check)] = &[
             .rate
             .is_some_and(|rate| (rate.requests, rate.period, rate.clients) == (100, Duration::from_millis(500), 7))
     }),
-    (&["--mount", "/api=api.pl"], |s| s.app_spec().mounts == ["\t/api/\tapi.pl"]),
+    (&["--mount", "/api=My::App,arg=k=v"], |s| {
+        let mount = &s.app_spec().mounts[0];
+        mount.place == "\t/api/\tMy::App" && mount.arguments == ["k=v"]
+    }),
     (&["--static", "/a=b"], |s| s.offload().folders[0].directory == Path::new("/srv/here/b")),
     (&["--store-entries", "5"], |s| s.store.store_entries == 5),
     (&["--store-bytes", "5"], |s| s.store.store_bytes == 5),
