@@ -8,6 +8,7 @@ use Future::AsyncAwait;
 use PAGI::App::SSE::Pubsub;
 use PAGI::App::SSE::Stream;
 use PAGITest::Backends qw(each_backend);
+use PAGITest::Wire;
 
 my $Pubsub = 'PAGI::App::SSE::Pubsub';
 my @HEADERS = (['content-type', 'text/event-stream'], ['cache-control', 'no-cache'], ['connection', 'keep-alive']);
@@ -132,12 +133,22 @@ use PAGI::App::SSE::Stream;
 use PAGI::App::URLMap;
 PAGI::App::URLMap->new->map({
     '/sub'    => PAGI::App::SSE::Pubsub->new(on_connect => sub { PAGI::App::SSE::Pubsub->publish(default => { event => 'hi', id => 3, data => "\x{3042}" }) }),
+    '/endless' => PAGI::App::SSE::Stream->new(generator => async sub { my ($send_event) = @_; my $text = 'x' x 10_000; while (1) { await $send_event->($text) } }),
     '/stream' => PAGI::App::SSE::Stream->new(generator => async sub { my ($send_event) = @_; for my $n (1 .. 3) { await $send_event->("n$n") } }),
 })->to_app;
 END
     $client->sse('/sub', sub ($sse) {
         is [@{ $sse->receive_event(timeout => 20) }{qw(event id data)}], ['hi', 3, "\x{3042}"], 'Pubsub for an EventSource';
     });
+    if ($backend eq 'server') {
+        for my $accept ('text/event-stream', '*/*') {
+            my $wire = PAGITest::Wire->new($client->port);
+            $wire->write("GET /endless HTTP/1.1\r\nHost: x\r\nAccept: $accept\r\n\r\n");
+            is $wire->read_head->{status}, 200, "a generator without an end ($accept)";
+            $wire->close;
+            is $client->get('/nowhere')->status, 404, 'ends with its client, and others are served';
+        }
+    }
     my $response = $client->get('/stream');
     is [$response->header('content-type'), $response->content], ['text/event-stream', "data: n1\n\ndata: n2\n\ndata: n3\n\n"], 'Stream over plain HTTP';
 });

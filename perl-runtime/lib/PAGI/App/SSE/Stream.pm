@@ -9,6 +9,9 @@ use Future::AsyncAwait;
 use PAGI::App::Support::Answer qw(unsupported);
 use PAGI::App::Support::Callback qw(call);
 use PAGI::App::Support::EventStream;
+use PAGI::App::Support::Turn qw(next_turn);
+
+my $TURN = 16;    # events
 
 sub new {
     my ($class, %args) = @_;
@@ -43,13 +46,14 @@ async sub _serve {
     }
     await call($self->{on_connect}, $scope);
 
-    my $closed = 0;
+    my ($closed, $count) = (0, 0);
     my $send_event = sub {
         my ($message) = @_;
         return Future->done if $closed;
         $message = { data => $message } unless ref $message eq 'HASH';
         my $sent = $send->($stream->message($message));
-        return $sent if $sent->is_done;
+        # A generator that waits for nothing but this would never hear that the client has gone.
+        return ++$count % $TURN ? $sent : next_turn() if $sent->is_done;
         return $sent->on_fail(sub { $closed = 1 });
     };
     my $generated = _guarded($self->{generator}, $send_event, $scope);
