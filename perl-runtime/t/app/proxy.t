@@ -16,6 +16,7 @@ use PAGI::App::Proxy::Frame qw(frame next_frame);
 use PAGI::Test::Client;
 use PAGI::Test::ConnectionState;
 use PAGITest::Backends qw(each_backend);
+use PAGITest::Wire;
 use Upstream;
 
 my $upstream = Upstream->start;
@@ -245,6 +246,13 @@ each_backend("$FindBin::Bin/apps/proxy.pl", sub ($client, $backend) {
     $client->sse('/up/events', sub ($sse) {
         is [@{ $sse->receive_event(timeout => 20) }{qw(event id data)}], ['tick', 7, "one\nt\xe9o"], 'event stream';
     }) if $backend eq 'server';
+    for my $accept ($backend eq 'server' ? ('*/*', 'text/event-stream') : ()) {
+        my $wire = PAGITest::Wire->new($client->port);
+        $wire->write("GET /up/pour HTTP/1.1\r\nHost: x\r\nAccept: $accept\r\n\r\n");
+        is $wire->read_head->{status}, 200, "a backend without an end ($accept)";
+        $wire->close;
+        like $client->get('/up/number')->content, qr/\Aconnection \d+\z/, 'others are served when its client has gone';
+    }
     for my $try (1 .. 3) {
         is $client->post('/up/full', body => 'x' x 9_000_000)->status, 413, 'refused while the upload waits for room';
         like $client->get('/up/number')->content, qr/\Aconnection \d+\z/, 'and the next request is served';

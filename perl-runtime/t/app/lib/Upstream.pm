@@ -129,6 +129,16 @@ sub do_long_chunk  { out("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2
 sub do_silent      { sleep 20; return 0 }
 sub do_stall       { out("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbegin"); sleep 20; return 0 }
 sub do_sink        { sleep 20; return 0 }    # takes no body
+# Without an end, as fast as it is read; as events if asked so.
+sub do_pour {
+    my ($request) = @_;
+    alarm 300;
+    my $events = grep { $_->[1] =~ /event-stream/ } @{ $request->{headers} };
+    out("HTTP/1.1 200 OK\r\nContent-Type: " . ($events ? 'text/event-stream' : 'text/plain') . "\r\n\r\n");
+    my $part = $events ? "data: " . 'x' x 1000 . "\n\n" : 'x' x 1000;
+    $part x= 100;
+    out($part) while 1;
+}
 sub do_big         { my ($request) = @_; out("HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\n\r\n"); out('x' x 100_000) for 1 .. 200; return 1 }
 sub do_events {
     out("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nX-A: b\r\nTransfer-Encoding: chunked\r\n\r\n");

@@ -9,9 +9,11 @@ use Future::AsyncAwait;
 use Future::IO;
 use IO::Socket ();
 use PAGI::App::Proxy::Failure;
+use PAGI::App::Support::Turn qw(next_turn);
 use Socket qw(IPPROTO_TCP MSG_NOSIGNAL SOCK_STREAM TCP_NODELAY);
 
 my $CHUNK = 65_536;    # bytes
+my $TURN  = 8;         # chunks
 
 # Tries the addresses one after the other; each gets that many seconds.
 async sub open {    ## no critic (ProhibitTwoArgOpen): a method of that name
@@ -26,7 +28,7 @@ async sub open {    ## no critic (ProhibitTwoArgOpen): a method of that name
             unless $connected->is_ready;
         if ($connected->is_done) {
             setsockopt $socket, IPPROTO_TCP, TCP_NODELAY, 1 if $address->{is_ip};
-            return bless { socket => $socket, idle => $args{idle}, in => '', out => '', flushing => undef }, $class;
+            return bless { socket => $socket, idle => $args{idle}, in => '', out => '', flushing => undef, filled => 0 }, $class;
         }
         # wait_any has cancelled what was too slow
         ($problem) = $connected->is_cancelled ? "no connection within $args{timeout} seconds" : $connected->failure;
@@ -42,7 +44,11 @@ sub buffer { return \$_[0]{in} }
 sub fill {
     my ($self) = @_;
     my $got = sysread $self->{socket}, $self->{in}, $CHUNK, length $self->{in};
-    return Future->done($got ? 1 : 0) if defined $got;
+    if (defined $got) {
+        return Future->done($got ? 1 : 0) if !$got || ++$self->{filled} % $TURN;
+        # A backend that is always faster than its reader would keep the process, also when nobody reads any more.
+        return next_turn()->then(sub { Future->done(1) });
+    }
     return _broken("reading from the backend: $!") unless $! == EAGAIN || $! == EWOULDBLOCK || $! == EINTR;
     return $self->_fill_later;
 }
