@@ -9,7 +9,10 @@ use Carp qw(croak);
 use Future;
 use Future::AsyncAwait;
 use PAGI::Utils::TextJSON ();
+use PAGI::Utils::Turn qw(next_turn);
 use Scalar::Util qw(blessed looks_like_number weaken);
+
+my $TURN = 64;    # sends
 
 sub _scope_type      { return 'sse' }
 sub _callback_lists  { return qw(_on_close _on_error) }
@@ -81,6 +84,8 @@ async sub _emit {
     croak 'Cannot send on closed SSE connection' if $self->{_state} eq 'closed';
     await $self->start if $self->{_state} eq 'pending' || $self->{_starting};
     await $self->{send}->($event);
+    # One that only sends would never hear that its client has gone, and nobody else would be served.
+    await next_turn() unless ++$self->{_events} % $TURN;
     return $self;
 }
 

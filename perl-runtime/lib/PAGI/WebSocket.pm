@@ -9,7 +9,10 @@ use Carp qw(croak);
 use Future;
 use Future::AsyncAwait;
 use PAGI::Utils::TextJSON ();
+use PAGI::Utils::Turn qw(next_turn);
 use Scalar::Util qw(blessed);
+
+my $TURN = 64;    # sends
 
 sub _scope_type      { return 'websocket' }
 sub _callback_lists  { return qw(_on_close _on_error _on_message) }
@@ -113,6 +116,8 @@ async sub _send_frame {
     my ($self, $kind, $payload) = @_;
     croak 'Cannot send on closed WebSocket' if $self->{_state} eq 'closed';
     await $self->{send}->({ type => 'websocket.send', $kind => $payload });
+    # One that only sends would never hear that its client has gone, and nobody else would be served.
+    await next_turn() unless ++$self->{_messages} % $TURN;
     return $self;
 }
 
@@ -127,6 +132,7 @@ async sub _try_send {
     my $ok = eval {
         ($kind, $payload) = (text => PAGI::Utils::TextJSON::encode($payload)) if $kind eq 'json';
         await $self->{send}->({ type => 'websocket.send', $kind => $payload });
+        await next_turn() unless ++$self->{_messages} % $TURN;
         1;
     };
     return $ok ? 1 : 0;

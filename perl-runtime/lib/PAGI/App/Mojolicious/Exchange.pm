@@ -9,7 +9,7 @@ use Mojo::File ();
 use Mojo::IOLoop ();
 use PAGI::App::Mojolicious::Content;
 use PAGI::App::Mojolicious::Request qw(body_part prepare request_head);
-use PAGI::App::Support::Turn qw(next_turn);
+use PAGI::Utils::Turn qw(next_turn);
 use Scalar::Util qw(weaken);
 
 my $TURN = 16;    # pieces of a body

@@ -9,7 +9,7 @@ use Future::AsyncAwait;
 use Future::IO;
 use IO::Socket ();
 use PAGI::App::Proxy::Failure;
-use PAGI::App::Support::Turn qw(next_turn);
+use PAGI::Utils::Turn qw(next_turn);
 use Socket qw(IPPROTO_TCP MSG_NOSIGNAL SOCK_STREAM TCP_NODELAY);
 
 my $CHUNK = 65_536;    # bytes

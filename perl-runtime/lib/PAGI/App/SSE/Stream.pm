@@ -9,7 +9,7 @@ use Future::AsyncAwait;
 use PAGI::App::Support::Answer qw(unsupported);
 use PAGI::App::Support::Callback qw(call);
 use PAGI::App::Support::EventStream;
-use PAGI::App::Support::Turn qw(next_turn);
+use PAGI::Utils::Turn qw(next_turn);
 
 my $TURN = 16;    # events
 

@@ -6,7 +6,7 @@ use warnings;
 use Exporter qw(import);
 use Future;
 use Future::AsyncAwait;
-use PAGI::App::Support::Turn qw(next_turn);
+use PAGI::Utils::Turn qw(next_turn);
 use PAGI::App::WrapPSGI::Body;
 use PAGI::App::WrapPSGI::Responder;
 

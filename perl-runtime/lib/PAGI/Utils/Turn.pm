@@ -1,4 +1,4 @@
-package PAGI::App::Support::Turn;
+package PAGI::Utils::Turn;
 
 use strict;
 use warnings;
@@ -25,12 +25,12 @@ __END__
 
 =head1 NAME
 
-PAGI::App::Support::Turn - let others have a turn
+PAGI::Utils::Turn - let others have a turn
 
 =head1 SYNOPSIS
 
     use Future::AsyncAwait;
-    use PAGI::App::Support::Turn qw(next_turn);
+    use PAGI::Utils::Turn qw(next_turn);
 
     async sub pour {
         my ($send, $chunks) = @_;
