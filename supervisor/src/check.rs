@@ -1,13 +1,14 @@
 //! `--check`: is this configuration fit to serve? Everything a start would do is tried and undone: users and files are
 //! looked up, addresses are bound, the application is loaded in a process that is thrown away.
 
-use std::path::Path;
+use std::cmp::Reverse;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::wait::{WaitStatus, waitpid};
 
 use crate::address::{Address, Target};
-use crate::config::origin::Origin;
+use crate::config::place;
 use crate::control::{client, path, service, status::Status};
 use crate::inherited::Inherited;
 use crate::privileges::Identity;
@@ -40,13 +41,23 @@ pub fn run(settings: &Settings, warnings: &[String], inherited: &mut Inherited) 
     }
 }
 
-/// `FILE:LINE: ` when the file has the option's value.
+/// Where an option was said: what every message begins with.
 fn place(settings: &Settings, key: &str) -> String {
-    match settings.effective.iter().find(|option| option.key == key).map(|option| &option.origin) {
-        Some(origin @ Origin::File { .. }) => format!("{origin}: "),
-        Some(Origin::Environment { variable }) => format!("Environment variable {variable}: "),
-        _ => String::new(),
-    }
+    place::place(&settings.effective, key, 0)
+}
+
+/// The same for the option whose file a reason is about: of the files that it names, the first.
+fn place_of_file<'a>(
+    settings: &Settings,
+    reason: &str,
+    files: impl Iterator<Item = (&'a str, usize, PathBuf)>,
+) -> String {
+    let named = files.filter_map(|(key, value, path)| {
+        let text = path.display().to_string();
+        // One name may begin with another.
+        Some((reason.find(&text)?, Reverse(text.len()), key, value))
+    });
+    named.min().map(|(_, _, key, value)| place::place(&settings.effective, key, value)).unwrap_or_default()
 }
 
 fn files(settings: &Settings) -> Vec<String> {
@@ -70,12 +81,33 @@ fn files(settings: &Settings) -> Vec<String> {
         }
     }
     if let Err(reason) = settings.clone().load_certificates() {
-        problems.push(reason);
+        problems.push(place_of_file(settings, &reason, certificates(settings)) + &reason);
     }
     if let Err(reason) = settings.offload().check() {
-        problems.push(place(settings, "static") + &reason);
+        problems.push(place_of_file(settings, &reason, directories(settings)) + &reason);
     }
     problems
+}
+
+/// The files of TLS, with the options that name them.
+fn certificates(settings: &Settings) -> impl Iterator<Item = (&'static str, usize, PathBuf)> {
+    let tls = settings.tls.as_ref().map(|tls| &tls.settings);
+    tls.into_iter().flat_map(|tls| {
+        let pairs = tls.pairs.iter().enumerate();
+        let pairs = pairs.flat_map(|(n, pair)| [("ssl_cert", n, pair.cert.clone()), ("ssl_key", n, pair.key.clone())]);
+        let lists = tls.crl_files.iter().enumerate().map(|(n, path)| ("ssl_crl_file", n, path.clone()));
+        let directory = tls.cert_dir.iter().map(|path| ("ssl_cert_dir", 0, path.clone()));
+        pairs.chain(lists).chain(directory).chain(tls.ca_file.iter().map(|path| ("ssl_ca_file", 0, path.clone())))
+    })
+}
+
+/// Directories that the server itself serves files of.
+fn directories(settings: &Settings) -> impl Iterator<Item = (&'static str, usize, PathBuf)> {
+    let offload = settings.offload();
+    let folders = offload.folders.into_iter().enumerate().map(|(n, folder)| ("static", n, folder.directory));
+    let sent = offload.delegate.directories.into_iter().enumerate().map(|(n, path)| ("x_sendfile", n, path));
+    let located = offload.delegate.locations.into_iter().enumerate();
+    folders.chain(sent).chain(located.map(|(n, (_, path))| ("x_accel_redirect", n, path)))
 }
 
 /// Why a file cannot be made or written, without making it.
@@ -90,44 +122,53 @@ fn unwritable(path: &Path) -> Option<String> {
 fn ports(settings: &Settings, inherited: &mut Inherited) -> Vec<String> {
     let mut problems = Vec::new();
     let mut served: Option<Vec<String>> = None;
+    // With the number of each among the values of its option.
     let mut addresses = Vec::new();
-    for address in &settings.listen {
-        let key = listening_key(settings, address);
+    for (n, address) in settings.listen.iter().enumerate() {
         if address.is_passed() && inherited.passage().is_empty() {
             let passed = address.as_option();
             log::tell(&format!("Warning: {passed} is not checked: systemd passes it only when it starts the server"));
             continue;
         }
         match inherited.passage().resolve(std::slice::from_ref(address)) {
-            Ok(found) => addresses.extend(found.into_iter().map(|address| (address, key))),
-            Err(reason) => problems.push(place(settings, key) + &reason),
+            Ok(found) => addresses.extend(found.into_iter().map(|address| (address, Some(n)))),
+            Err(reason) => problems.push(place_of_address(settings, address, n, &reason) + &reason),
         }
     }
-    addresses.extend(settings.service.admin_listen.iter().map(|address| (address.clone(), "admin_listen")));
-    for (address, key) in addresses {
+    addresses.extend(settings.service.admin_listen.iter().map(|address| (address.clone(), None)));
+    for (address, n) in addresses {
+        let place = |reason: &str| match n {
+            Some(n) => place_of_address(settings, &address, n, reason),
+            None => place(settings, "admin_listen"),
+        };
         if let Target::Unix { access, .. } = &address.target
             && let Err(reason) = privileges::find_owner(access)
         {
-            problems.push(place(settings, key) + &reason);
+            problems.push(place(&reason) + &reason);
             continue;
         }
         let Err(reason) = Sockets::open(std::slice::from_ref(&address), 1, 1, inherited) else { continue };
         // The server this configuration is for may be running.
         let served = served.get_or_insert_with(|| running(settings));
         if !served.contains(&address.to_string()) {
-            problems.push(place(settings, key) + &reason);
+            problems.push(place(&reason) + &reason);
         }
     }
     problems
 }
 
-fn listening_key(settings: &Settings, address: &Address) -> &'static str {
+/// Where the address was said that is the nth, and that cannot be bound for a reason.
+fn place_of_address(settings: &Settings, address: &Address, n: usize, reason: &str) -> String {
     let rank =
         |key: &str| settings.effective.iter().find(|option| option.key == key).map_or(0, |option| option.origin.rank());
+    let listen = rank("listen");
     match &address.target {
-        Target::Unix { .. } if rank("socket") > rank("listen") => "socket",
-        Target::Tcp { .. } if rank("host").max(rank("port")) > rank("listen") => "port",
-        _ => "listen",
+        Target::Tcp { .. } if rank("host").max(rank("port")) > listen => {
+            let is_about_port = reason.contains("Port ");
+            place::strongest(&settings.effective, if is_about_port { &["port", "host"] } else { &["host", "port"] })
+        }
+        _ if rank("socket") > listen => place(settings, "socket"),
+        _ => place::place(&settings.effective, "listen", n),
     }
 }
 
@@ -141,12 +182,12 @@ fn running(settings: &Settings) -> Vec<String> {
 
 /// Loads the application as a mold would. It tells what is wrong by itself.
 fn application(settings: &Settings) -> bool {
-    let place = place(settings, if settings.app.code.is_some() { "code" } else { "app" });
+    let place = place_of_application(settings, "");
     match fork() {
         Ok(Side::Child) => leave(match load(settings) {
             Ok(()) => exit::STOPPED,
             Err(reason) => {
-                log::tell(&(place + &reason));
+                log::tell(&(place_of_application(settings, &reason) + &reason));
                 exit::FAILED
             }
         }),
@@ -166,6 +207,24 @@ fn application(settings: &Settings) -> bool {
             log::tell(&format!("Cannot try to load the application: {error}"));
             false
         }
+    }
+}
+
+/// Where the application was named that a reason is about.
+fn place_of_application(settings: &Settings, reason: &str) -> String {
+    let is_of = |path: &str| reason.strip_prefix("Mount ").is_some_and(|rest| rest.starts_with(&format!("{path}/: ")));
+    let mounts = || settings.app.mounts.iter().enumerate().filter(|(_, mount)| is_of(&mount.path));
+    // Hosts may share a path.
+    let mount = mounts().find(|(_, mount)| reason.contains(&mount.app)).or_else(|| mounts().next());
+    if let Some((n, _)) = mount {
+        return place::place(&settings.effective, "mount", n);
+    }
+    let app = settings.effective.iter().find(|option| option.key == "app");
+    match (&settings.app.code, &settings.app.name) {
+        (Some(_), _) => place(settings, "code"),
+        (None, Some(name)) if app.is_some_and(|app| app.values.first() == Some(name)) => place(settings, "app"),
+        (None, Some(_)) => "Command line: ".to_owned(),
+        (None, None) => String::new(),
     }
 }
 

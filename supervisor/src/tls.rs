@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, Target};
 use crate::cli::TlsOptions;
+use crate::config::place;
 
 /// Session tickets that go on in the server that takes this one's place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,14 +187,16 @@ fn pairs(options: &TlsOptions, directory: &Path) -> Result<Vec<KeyPair>, String>
             (0, _) | (_, 0) => String::new(),
             (certs, keys) => format!(" ({certs} certificates and {keys} keys are given)"),
         };
-        return Err(format!("--ssl-cert and --ssl-key must be specified together{counts}"));
+        let place = place::strongest(&options.said, &["ssl_cert", "ssl_key"]);
+        return Err(format!("{place}--ssl-cert and --ssl-key must be specified together{counts}"));
     }
-    let existing = |what: &str, path: &PathBuf| {
+    let existing = |what: &str, path: &PathBuf, n: usize| {
         let path = directory.join(path);
-        if path.exists() { Ok(path) } else { Err(format!("SSL {what} not found: {}", path.display())) }
+        let place = || place::place(&options.said, &format!("ssl_{what}"), n);
+        if path.exists() { Ok(path) } else { Err(format!("{}SSL {what} not found: {}", place(), path.display())) }
     };
-    let pair = |(cert, key)| Ok(KeyPair { cert: existing("cert", cert)?, key: existing("key", key)? });
-    certs.iter().zip(keys).map(pair).collect()
+    let pair = |(n, (cert, key))| Ok(KeyPair { cert: existing("cert", cert, n)?, key: existing("key", key, n)? });
+    certs.iter().zip(keys).enumerate().map(pair).collect()
 }
 
 fn nothing_without_certificates(options: &TlsOptions) -> Result<(), String> {

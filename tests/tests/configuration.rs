@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use pagi_tests::app;
 use pagi_tests::curl::curl;
 use pagi_tests::patience::await_that;
-use pagi_tests::server::{Outcome, Server, Setup};
+use pagi_tests::server::{Server, Setup};
 
 /// Tells its mode.
 fn application() -> String {
@@ -47,9 +47,11 @@ fn a_wrong_file_is_refused_with_every_line() {
         .args(["--config", "pagi.toml"])
         .run();
     assert_eq!(outcome.code(), 2);
-    assert_eq!(outcome.stderr, "pagi.toml:1: unknown key 'wokers'; did you mean 'workers'?\n");
-    let outcome = Setup::perl(&application()).file("p.toml", "\ntimeout = 'soon'\n").args(["--config", "p.toml"]).run();
-    assert_eq!(outcome.stderr, "p.toml:2: timeout takes a number of seconds, got 'soon'\n");
+    assert_eq!(
+        outcome.stderr,
+        "pagi.toml:1: unknown key 'wokers'; did you mean 'workers'?\n\
+         pagi.toml:3: timeout takes a number of seconds, got 'soon'\n"
+    );
     let outcome = Setup::perl(&application()).args(["--config", "none.toml"]).run();
     assert_eq!(outcome.code(), 2);
     outcome.assert_says("Cannot read configuration file none.toml: No such file or directory");
@@ -60,82 +62,6 @@ fn a_wrong_file_is_refused_with_every_line() {
 fn no_file_is_read_unless_it_is_named() {
     let server = Setup::perl(&application()).file("pagi.toml", "not even TOML").env("PAGI_ENV", "plain").start();
     assert_eq!(curl([server.url("/")]).text(), "plain");
-}
-
-/// What `pagi-server --check` says about a file in the scratch directory of an application.
-fn check(application: &str, configuration: &str) -> Outcome {
-    Setup::new()
-        .file("app.pl", application)
-        .file("pagi.toml", configuration)
-        .listens_elsewhere()
-        .args(["--config", "pagi.toml", "--check"])
-        .run()
-}
-
-#[test]
-fn check_accepts_what_would_serve() {
-    let outcome = check(&application(), "app = 'app.pl'\nport = 0\nenv = 'staging'\n");
-    assert_eq!((outcome.code(), outcome.stderr.lines().count()), (0, 1), "{}", outcome.stderr);
-    assert!(outcome.stderr.ends_with("pagi.toml is fine\n"), "{}", outcome.stderr);
-}
-
-#[test]
-fn check_finds_unknown_keys_and_bad_types() {
-    let outcome = check(&application(), "app = 'app.pl'\nwokers = 2\nmax_body_size = 'big'\n");
-    assert_eq!(outcome.code(), 2);
-    outcome.assert_says("pagi.toml:2: unknown key 'wokers'; did you mean 'workers'?");
-    let outcome = check(&application(), "app = 'app.pl'\n\nmax_body_size = 'big'\nworkers = []\nquiet = 'loud'\n");
-    outcome.assert_says("pagi.toml:4: workers takes one value, not a list");
-    let outcome = check(&application(), "app = 'app.pl'\n\nmax_body_size = 'big'\nquiet = 'loud'\n");
-    assert_eq!(outcome.code(), 2);
-    outcome.assert_says("pagi.toml:3: max_body_size takes a whole number, got 'big'");
-    outcome.assert_says("pagi.toml:4: quiet takes on or off, got 'loud'");
-}
-
-#[test]
-fn check_finds_an_application_that_cannot_be_loaded() {
-    let outcome = check("1;", "port = 0\nenv = 'none'\napp = 'missing.pl'\n");
-    assert_eq!(outcome.code(), 1);
-    outcome.assert_says("pagi.toml:3: App file not found: ");
-    let outcome = check("use strict;\n\nmy $x = ;\n", "port = 0\nenv = 'none'\napp = 'app.pl'\n");
-    assert_eq!(outcome.code(), 1);
-    outcome.assert_says("pagi.toml:3: Error loading ");
-    outcome.assert_says("app.pl line 3, near \"= ;\"");
-    let outcome = check("exit 0; sub { }", "port = 0\nenv = 'none'\napp = 'app.pl'\n");
-    assert!(outcome.code() != 2, "{}", outcome.stderr);
-}
-
-#[test]
-fn check_finds_addresses_that_are_taken() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port();
-    let outcome = check(&application(), &format!("app = 'app.pl'\nenv = 'none'\nlisten = ['127.0.0.1:{port}']\n"));
-    assert_eq!(outcome.code(), 1);
-    outcome.assert_says(&format!("pagi.toml:3: Error: Port {port} is already in use"));
-    let outcome = check(&application(), &format!("app = 'app.pl'\nenv = 'none'\nport = {port}\n"));
-    outcome.assert_says(&format!("pagi.toml:3: Error: Port {port} is already in use"));
-}
-
-#[test]
-fn check_finds_users_and_files() {
-    let configuration = "app = 'app.pl'\nport = 0\nenv = 'none'\nuser = 'no-such-user'\npid = '/nonexistent/x.pid'\n";
-    let outcome = check(&application(), configuration);
-    assert_eq!(outcome.code(), 1);
-    let expected = if nix::unistd::geteuid().is_root() { "Unknown user: no-such-user" } else { "Must run as root" };
-    outcome.assert_says(&format!("pagi.toml:4: {expected}"));
-    outcome.assert_says("pagi.toml:5: Cannot write /nonexistent/x.pid: No such file or directory");
-}
-
-/// As an operator does before a reload: the addresses are taken by the server that is meant.
-#[test]
-fn check_beside_the_running_server_is_fine() {
-    let server = Setup::perl(&application()).start();
-    let mut check = std::process::Command::new(pagi_tests::server::server_binary());
-    check.arg("--control-socket").arg(server.control_socket()).arg("--check").args(["-E", "none"]);
-    check.args(["--listen", &server.address().to_string()]).arg(server.path("app.pl"));
-    let outcome = check.output().expect("the check runs");
-    let said = String::from_utf8_lossy(&outcome.stderr).into_owned();
-    assert!(outcome.status.success() && said.ends_with("Configuration is fine\n"), "{said}");
 }
 
 fn pagictl(server: &Server, arguments: &[&str]) -> (i32, String) {

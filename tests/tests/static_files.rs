@@ -387,7 +387,7 @@ fn unreadable_files_and_folders_are_said() {
     let setup = Setup::new().file("app.pl", application()).listens_elsewhere();
     let text = "app = 'app.pl'\nport = 0\nenv = 'none'\n\n[[static]]\npath = '/s'\ndirectory = 'missing'\n";
     let outcome = setup.file("pagi.toml", text).args(["--config", "pagi.toml", "--check"]).run();
-    outcome.assert_says("pagi.toml:5: Cannot serve files of ");
+    outcome.assert_says("pagi.toml:7: Cannot serve files of ");
 }
 
 #[test]

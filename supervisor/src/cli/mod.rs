@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser};
 
 use crate::config::layers::{Environment, Layers, switchable};
-use crate::config::origin::Effective;
+use crate::config::origin::{Effective, Origin};
 use crate::usage;
 
 mod application;
@@ -184,7 +184,12 @@ pub fn parse(
     let matches = layers.apply(command).try_get_matches_from(&arguments).map_err(|error| usage::answer(&error))?;
     let mut options = CommandLine::from_arg_matches(&matches).map_err(|error| usage::answer(&error))?;
     options.service.config = path;
-    let parsed = Parsed { options, arguments: layers.arguments().to_vec(), effective: layers.effective(&matches) };
+    let effective = layers.effective(&matches);
+    // Who types a wrong name sees it; in a file, in a variable, and in what --check says of all three, it has to be found.
+    let is_elsewhere = |option: &&Effective| options.check || option.origin != Origin::CommandLine;
+    options.tls.said =
+        effective.iter().filter(|option| option.key.starts_with("ssl_")).filter(is_elsewhere).cloned().collect();
+    let parsed = Parsed { options, arguments: layers.arguments().to_vec(), effective };
     own_queues(parsed).map_err(usage::Answer::mistake)
 }
 

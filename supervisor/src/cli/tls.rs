@@ -7,6 +7,7 @@ use clap::Args;
 use pagi_server_core::tls::settings::{MinVersion, VerifyClient};
 
 use super::value;
+use crate::config::origin::Effective;
 
 /// TLS. Without certificates there is none; with them it is spoken at all TCP addresses, or where `--listen` says.
 #[derive(Debug, Args)]
@@ -51,4 +52,7 @@ pub struct TlsOptions {
     /// Ignore all certificates and serve in the clear
     #[arg(long)]
     pub disable_tls: bool,
+    /// Who said what of this, for messages that name the place.
+    #[arg(skip)]
+    pub said: Vec<Effective>,
 }

@@ -7,31 +7,42 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::key::{ARGUMENTS, Key, Kind};
-use crate::cli::mount;
+use super::table::{Placed, TABLES};
 
-/// A key, its values as the command line would have them, and its line.
+/// A key, its values as the command line would have them, and where they stand.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Key of the file.
     pub name: String,
     /// One value, or several for an option that can be repeated.
     pub values: Vec<String>,
-    /// Line, from 1.
+    /// Line of the key, from 1.
     pub line: usize,
+    /// Line of each value.
+    pub lines: Vec<usize>,
+}
+
+/// What a file says, and what is wrong with it: lines and sentences.
+#[derive(Debug, Default)]
+pub struct Content {
+    /// What can be understood, in the order of the file.
+    pub entries: Vec<Entry>,
+    /// What cannot.
+    pub mistakes: Vec<(usize, String)>,
 }
 
 /// Reads a file.
 ///
 /// # Errors
-/// One sentence for each problem, each with file and line.
-pub fn read(path: &Path, keys: &[Key]) -> Result<Vec<Entry>, Vec<String>> {
+/// One sentence, or one for each mistake of TOML, each with file and line.
+pub fn read(path: &Path, keys: &[Key]) -> Result<Content, Vec<String>> {
     match std::fs::read_to_string(path) {
         Ok(text) => parse(&text, path, keys),
         Err(error) => Err(vec![format!("Cannot read configuration file {}: {error}", path.display())]),
     }
 }
 
-fn parse(text: &str, path: &Path, keys: &[Key]) -> Result<Vec<Entry>, Vec<String>> {
+fn parse(text: &str, path: &Path, keys: &[Key]) -> Result<Content, Vec<String>> {
     let line_of = |offset: usize| 1 + text.bytes().take(offset).filter(|&byte| byte == b'\n').count();
     let (table, mistakes) = DeTable::parse_recoverable(text);
     if !mistakes.is_empty() {
@@ -41,38 +52,52 @@ fn parse(text: &str, path: &Path, keys: &[Key]) -> Result<Vec<Entry>, Vec<String
             .map(|mistake| format!("{}: {}", at(mistake.span().map(|span| span.start)), mistake.message()))
             .collect());
     }
-    let (mut entries, mut problems) = (Vec::new(), Vec::new());
+    let mut content = Content::default();
     for (name, value) in table.get_ref() {
         let line = line_of(name.span().start);
         let name: &str = name.get_ref();
-        match values(name, value, keys) {
-            Ok(values) => entries.push(Entry { name: name.to_owned(), values, line }),
-            Err(reason) => problems.push((line, format!("{}:{line}: {reason}", path.display()))),
+        match values(name, value, line, keys, &line_of) {
+            Ok(placed) => {
+                let (values, lines) = placed.into_iter().unzip();
+                content.entries.push(Entry { name: name.to_owned(), values, line, lines });
+            }
+            Err(mistakes) => content.mistakes.extend(mistakes),
         }
     }
-    if problems.is_empty() {
-        entries.sort_by_key(|entry| entry.line);
-        return Ok(entries);
-    }
-    problems.sort();
-    Err(problems.into_iter().map(|(_, sentence)| sentence).collect())
+    content.entries.sort_by_key(|entry| entry.line);
+    content.mistakes.sort();
+    Ok(content)
 }
 
-fn values(name: &str, value: &Spanned<DeValue<'_>>, keys: &[Key]) -> Result<Vec<String>, String> {
+fn values(
+    name: &str,
+    value: &Spanned<DeValue<'_>>,
+    line: usize,
+    keys: &[Key],
+    line_of: &dyn Fn(usize) -> usize,
+) -> Result<Vec<Placed>, Vec<(usize, String)>> {
+    let here = |sentence: String| vec![(line, sentence)];
     let kind = match keys.iter().find(|key| key.name == name) {
         Some(key) => key.kind,
         None if name == ARGUMENTS => Kind::Many,
-        None => return Err(unknown(name, keys)),
+        None => return Err(here(unknown(name, keys))),
     };
     match value.get_ref() {
         DeValue::Array(list) if kind == Kind::Many => {
-            list.iter().map(|item| item_of(name, item.get_ref())).collect::<Result<_, _>>()
+            let (mut placed, mut mistakes) = (Vec::new(), Vec::new());
+            for item in list.iter() {
+                match item_of(name, item.get_ref(), line_of(item.span().start), line_of) {
+                    Ok(value) => placed.push(value),
+                    Err(more) => mistakes.extend(more),
+                }
+            }
+            if mistakes.is_empty() { Ok(placed) } else { Err(mistakes) }
         }
-        DeValue::Array(_) => Err(format!("{name} takes one value, not a list")),
+        DeValue::Array(_) => Err(here(format!("{name} takes one value, not a list"))),
         DeValue::Boolean(_) if kind != Kind::Switch && !takes_words(name) => {
-            Err(format!("{name} takes a value, not true or false"))
+            Err(here(format!("{name} takes a value, not true or false")))
         }
-        value => scalar(name, value).map(|text| vec![text]),
+        value => scalar(name, value).map(|text| vec![(text, line)]).map_err(here),
     }
 }
 
@@ -82,60 +107,20 @@ fn takes_words(name: &str) -> bool {
 }
 
 /// One of several values; those of some options may be tables.
-fn item_of(name: &str, value: &DeValue<'_>) -> Result<String, String> {
-    match (value, TABLES.iter().find(|(option, ..)| *option == name)) {
-        (DeValue::Table(table), Some((_, place, content))) => row(name, table, place, content),
-        _ => scalar(name, value),
+fn item_of(
+    name: &str,
+    value: &DeValue<'_>,
+    line: usize,
+    line_of: &dyn Fn(usize) -> usize,
+) -> Result<Placed, Vec<(usize, String)>> {
+    match (value, TABLES.iter().find(|table| table.option == name)) {
+        (DeValue::Table(content), Some(table)) => table.row(content, line, line_of),
+        _ => scalar(name, value).map(|text| (text, line)).map_err(|sentence| vec![(line, sentence)]),
     }
 }
 
-/// Options whose values may be written as tables (`[[static]]`), and the keys that make up `PATH=CONTENT` there.
-const TABLES: [(&str, &str, &str); 2] = [("static", "path", "directory"), ("mount", "path", "app")];
-
-/// A table as the command line would have it: `PATH=CONTENT,key=value,switch,no-switch`.
-fn row(name: &str, table: &DeTable<'_>, place: &str, content: &str) -> Result<String, String> {
-    let field = |key: &str, value: &DeValue<'_>| -> Result<String, String> {
-        let text = scalar(&format!("{key} of {name}"), value)?;
-        if text.contains(',') { Err(format!("{key} of {name} cannot have a comma in it")) } else { Ok(text) }
-    };
-    let required = |key: &str| -> Result<String, String> {
-        let value = table.get(key).ok_or_else(|| format!("{name} needs {place} and {content}"))?;
-        field(key, value.get_ref())
-    };
-    let mut row = format!("{}={}", required(place)?, required(content)?);
-    let is_arguments = |key: &str| (name, key) == ("mount", "args");
-    for (key, value) in table.iter().filter(|(key, _)| ![place, content].contains(&&**key.get_ref())) {
-        let option = key.get_ref().replace('_', "-");
-        match value.get_ref() {
-            DeValue::Table(arguments) if is_arguments(key.get_ref()) => {
-                for (key, value) in arguments {
-                    row += &format!(",{}", argument(name, key.get_ref(), value.get_ref())?);
-                }
-            }
-            _ if is_arguments(key.get_ref()) => {
-                return Err(format!("args of {name} takes a table, such as {{ root = \"/srv\" }}"));
-            }
-            DeValue::Boolean(true) => row += &format!(",{option}"),
-            DeValue::Boolean(false) => row += &format!(",no-{option}"),
-            value => row += &format!(",{option}={}", field(key.get_ref(), value)?),
-        }
-    }
-    Ok(row)
-}
-
-/// A constructor argument; Perl's words for true and false are not ours.
-fn argument(name: &str, key: &str, value: &DeValue<'_>) -> Result<String, String> {
-    let value = match value {
-        DeValue::Boolean(is_true) => u8::from(*is_true).to_string(),
-        value => scalar(&format!("{key} in args of {name}"), value)?,
-    };
-    if key.is_empty() || key.contains('=') {
-        return Err(format!("args of {name} cannot have the key '{key}'"));
-    }
-    Ok(mount::argument(key, &value))
-}
-
-fn scalar(name: &str, value: &DeValue<'_>) -> Result<String, String> {
+/// A value that is neither a list nor a table.
+pub fn scalar(name: &str, value: &DeValue<'_>) -> Result<String, String> {
     match value {
         DeValue::String(text) => Ok(text.to_string()),
         // 0o660 is how TOML writes what everybody else writes as 0660.
@@ -169,8 +154,13 @@ mod tests {
     use crate::config::key::catalogue;
     use clap::CommandFactory as _;
 
+    /// Entries, or all mistakes as a user sees them.
     fn parsed(text: &str) -> Result<Vec<Entry>, Vec<String>> {
-        parse(text, Path::new("f"), &catalogue(&crate::cli::CommandLine::command()))
+        let content = parse(text, Path::new("f"), &catalogue(&crate::cli::CommandLine::command()))?;
+        if content.mistakes.is_empty() {
+            return Ok(content.entries);
+        }
+        Err(content.mistakes.into_iter().map(|(line, sentence)| format!("f:{line}: {sentence}")).collect())
     }
 
     #[test]
@@ -202,18 +192,68 @@ mod tests {
                     [[static]]\npath = '/b'\ndirectory = 'z'\n";
         let entries = parsed(text).unwrap();
         assert_eq!(entries[1].values, ["/a=x y,listing,max-age=60,no-precompressed", "/b=z"]);
+        assert_eq!(entries[1].lines, [5, 11], "where the directories stand");
         assert_eq!(parsed("[[static]]\npath = '/a'\n").unwrap_err(), ["f:1: static needs path and directory"]);
         let comma = parsed("[[static]]\npath = '/a'\ndirectory = 'b,c'\n").unwrap_err();
-        assert_eq!(comma, ["f:1: directory of static cannot have a comma in it"]);
+        assert_eq!(comma, ["f:3: directory of static cannot have a comma in it"]);
         assert_eq!(parsed("[[workers]]\nx = 1\n").unwrap_err(), ["f:1: workers takes one value, not a list"]);
         assert_eq!(parsed("static = ['/a=b']\n").unwrap()[0].values, ["/a=b"]);
+        let inline = parsed("static = [\n  { path = '/a', directory = 'b' },\n  '/c=d',\n]\n").unwrap();
+        assert_eq!((&inline[0].values[..], &inline[0].lines[..]), (&["/a=b".into(), "/c=d".into()][..], &[2, 3][..]));
+    }
+
+    #[test]
+    fn mistakes_in_tables_have_the_line_of_their_key() {
+        let table = |name: &str, more: &str| {
+            let content = if name == "mount" { "app" } else { "directory" };
+            parsed(&format!("[[{name}]]\npath = '/a'\n{content} = 'b'\n{more}\n"))
+        };
+        for (more, row) in [
+            ("index = false", "/a=b,no-index"),
+            ("no_index = true", "/a=b,no-index"),
+            ("index = 'home.htm'", "/a=b,index=home.htm"),
+            ("no_listing = true", "/a=b,no-listing"),
+            ("max_age = '60'", "/a=b,max-age=60"),
+            ("host = 'A.example'", "/a=b,host=a.example"),
+        ] {
+            assert_eq!(table("static", more).unwrap()[0].values, [row], "{more}");
+        }
+        for (more, sentence) in [
+            ("lisitng = true", "unknown key 'lisitng' of static; did you mean 'listing'?"),
+            (
+                "something_else = 1",
+                "unknown key 'something_else' of static; there are path, directory, host, index, max_age, listing, \
+                 fallthrough, precompressed, immutable",
+            ),
+            ("listing = 'yes'", "listing of static takes true or false"),
+            ("no_index = 'x'", "no_index of static takes true or false"),
+            ("index = true", "index of static takes the name of a file, or false"),
+            ("index = 5", "index of static takes a text in quotes"),
+            ("max_age = true", "max_age of static takes a whole number of seconds"),
+            ("max_age = 'soon'", "max_age of static takes a whole number of seconds, got 'soon'"),
+            ("max_age = -5", "max_age of static takes a whole number of seconds, got '-5'"),
+            ("host = 'a b'", "host of static takes a host name without a port, got 'a b'"),
+            ("host = ['a']", "host of static takes a text in quotes"),
+        ] {
+            assert_eq!(table("static", more).unwrap_err(), [format!("f:4: {sentence}")], "{more}");
+        }
+        assert_eq!(
+            table("mount", "max_age = 5").unwrap_err()[0].split(';').next(),
+            Some("f:4: unknown key 'max_age' of mount")
+        );
+        let both = parsed("[[mount]]\napp = ''\npath = 'a'\n").unwrap_err();
+        let expected = [
+            "f:2: app of mount must not be empty",
+            "f:3: path of mount takes a path that starts with '/', not encoded, got 'a'",
+        ];
+        assert_eq!(both, expected);
     }
 
     #[test]
     fn mounts_have_constructor_arguments() {
         let row = |args: &str| parsed(&format!("\n[[mount]]\npath = '/a'\napp = 'X'\nargs = {args}\n"));
         let entries = row(r#"{ root = "/srv,x", index = false, level = 3, "a b" = 'c\d' }"#).unwrap();
-        let mount = mount::Mount::parse(&entries[0].values[0]).unwrap();
+        let mount = crate::cli::mount::Mount::parse(&entries[0].values[0]).unwrap();
         let mut arguments = mount.arguments.clone();
         arguments.sort();
         assert_eq!(arguments, [r"a b=c\d", "index=0", "level=3", "root=/srv,x"]);
@@ -223,11 +263,14 @@ mod tests {
             ("{ root = [1] }", "root in args of mount takes no list within a list"),
             ("{ 'a=b' = 1 }", "args of mount cannot have the key 'a=b'"),
         ] {
-            assert_eq!(row(args).unwrap_err(), [format!("f:2: {problem}")], "{args}");
+            assert_eq!(row(args).unwrap_err(), [format!("f:5: {problem}")], "{args}");
         }
         assert_eq!(
             parsed("[[static]]\npath = '/a'\ndirectory = 'b'\nargs = { a = 1 }\n").unwrap_err(),
-            ["f:1: args of static takes no table"]
+            [
+                "f:4: unknown key 'args' of static; there are path, directory, host, index, max_age, listing, fallthrough, \
+                 precompressed, immutable"
+            ]
         );
     }
 

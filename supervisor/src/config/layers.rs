@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::file;
+use super::file::{self, Entry};
 use super::key::{self, ARGUMENTS, Key, Kind};
 use super::origin::{Effective, Origin};
 use crate::cli::value;
@@ -21,7 +21,15 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub struct Layers {
     keys: Vec<Key>,
     /// By the option's identity.
-    values: BTreeMap<String, (Vec<String>, Origin)>,
+    values: BTreeMap<String, Said>,
+}
+
+/// Values of an option, who said them, and the lines of those in a file.
+#[derive(Debug)]
+struct Said {
+    values: Vec<String>,
+    origin: Origin,
+    lines: Vec<usize>,
 }
 
 impl Layers {
@@ -31,28 +39,26 @@ impl Layers {
     /// One sentence for each problem: with file and line, or with the variable.
     pub fn collect(command: &Command, path: Option<&Path>, environment: Environment<'_>) -> Result<Self, Vec<String>> {
         let keys = key::catalogue(command);
-        let entries = path.map(|path| file::read(path, &keys)).transpose()?.unwrap_or_default();
+        let content = path.map(|path| file::read(path, &keys)).transpose()?.unwrap_or_default();
         let mut layers = Self { keys, values: BTreeMap::new() };
-        let mut problems = Vec::new();
-        for entry in entries {
-            let place = path.map(Path::to_owned).unwrap_or_default();
-            let subject = format!("{}:{}: {}", place.display(), entry.line, entry.name);
+        let mut mistakes = content.mistakes;
+        let path = path.map(Path::to_owned).unwrap_or_default();
+        for Entry { name, values, line, lines } in content.entries {
+            let key = layers.keys.iter().find(|key| key.name == name);
+            let wrong = |value: &String| match key {
+                Some(key) => problem(command, key, value, &name),
+                None if value.contains('=') => None,
+                None => Some(format!("{name} are of the form 'key=value', got '{value}'")),
+            };
+            mistakes.extend(values.iter().zip(&lines).filter_map(|(value, &line)| Some((line, wrong(value)?))));
             // It is shown to people who are in another directory.
-            let origin = Origin::File { path: std::path::absolute(&place).unwrap_or(place), line: entry.line };
-            match layers.keys.iter().find(|key| key.name == entry.name) {
-                Some(key) => {
-                    let checked = entry.values.iter().filter_map(|value| problem(command, key, value, &subject));
-                    problems.extend(checked);
-                    layers.values.insert(key.id.clone(), (entry.values, origin));
-                }
-                None => {
-                    let strange = entry.values.iter().filter(|value| !value.contains('='));
-                    problems
-                        .extend(strange.map(|value| format!("{subject} are of the form 'key=value', got '{value}'")));
-                    layers.values.insert(ARGUMENTS.to_owned(), (entry.values, origin));
-                }
-            }
+            let origin = Origin::File { path: std::path::absolute(&path).unwrap_or_else(|_| path.clone()), line };
+            let id = key.map_or(ARGUMENTS, |key| key.id.as_str()).to_owned();
+            layers.values.insert(id, Said { values, origin, lines });
         }
+        mistakes.sort_by_key(|(line, _)| *line);
+        let placed = |(line, sentence)| format!("{}:{line}: {sentence}", path.display());
+        let mut problems: Vec<String> = mistakes.into_iter().map(placed).collect();
         for key in &layers.keys {
             // An empty variable is how a shell script unsets one.
             let set = key.variables.iter().find_map(|name| Some((name, environment(name).filter(|v| !v.is_empty())?)));
@@ -63,7 +69,8 @@ impl Layers {
             };
             let subject = format!("Environment variable {variable} ({})", key.spelling);
             problems.extend(values.iter().filter_map(|value| problem(command, key, value, &subject)));
-            layers.values.insert(key.id.clone(), (values, Origin::Environment { variable: variable.clone() }));
+            let origin = Origin::Environment { variable: variable.clone() };
+            layers.values.insert(key.id.clone(), Said { values, origin, lines: Vec::new() });
         }
         if problems.is_empty() { Ok(layers) } else { Err(problems) }
     }
@@ -72,7 +79,7 @@ impl Layers {
     #[must_use]
     pub fn apply(&self, command: Command) -> Command {
         switchable(command).mut_args(|argument| match self.values.get(argument.get_id().as_str()) {
-            Some((values, _)) => argument.default_values(values.clone()),
+            Some(said) => argument.default_values(said.values.clone()),
             None => argument,
         })
     }
@@ -83,13 +90,13 @@ impl Layers {
         if matches.try_contains_id(id).unwrap_or(false) && matches.value_source(id) == Some(ValueSource::CommandLine) {
             return Origin::CommandLine;
         }
-        self.values.get(id).map_or(Origin::Default, |(_, origin)| origin.clone())
+        self.values.get(id).map_or(Origin::Default, |said| said.origin.clone())
     }
 
     /// Constructor arguments that the file names.
     #[must_use]
     pub fn arguments(&self) -> &[String] {
-        self.values.get(ARGUMENTS).map_or(&[], |(values, _)| values)
+        self.values.get(ARGUMENTS).map_or(&[], |said| &said.values)
     }
 
     /// Every option with its value in the end.
@@ -113,6 +120,7 @@ impl Layers {
                     .collect(),
                 list: key.kind == Kind::Many,
                 origin: self.origin(matches, &key.id),
+                lines: self.values.get(&key.id).map(|said| said.lines.clone()).unwrap_or_default(),
             })
             .collect()
     }

@@ -66,12 +66,15 @@ pub struct Effective {
     pub list: bool,
     /// Who said so.
     pub origin: Origin,
+    /// The line of each value, where that is a file: for whoever reads the file, and nobody else.
+    #[serde(skip)]
+    pub lines: Vec<usize>,
 }
 
 /// As a line of a configuration file, with the origin as a comment.
 impl fmt::Display for Effective {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { key, values, list, origin } = self;
+        let Self { key, values, list, origin, .. } = self;
         let quoted: Vec<String> = values.iter().map(|value| quoted(value)).collect();
         match quoted.as_slice() {
             [] => write!(f, "# {key} is not set"),
@@ -110,7 +113,7 @@ mod tests {
 
     fn effective(values: &[&str], list: bool, origin: Origin) -> String {
         let values = values.iter().map(|value| (*value).to_owned()).collect();
-        Effective { key: "key".to_owned(), values, list, origin }.to_string()
+        Effective { key: "key".to_owned(), values, list, origin, lines: Vec::new() }.to_string()
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub const ROWS: &[Row] = &[
     row("--mount", "", MOUNT, &[("mounts.rs", "path_6_each_application_sees_its_own_part")]).refuses(&[
         (&["--mount", "api=b"], "--mount takes a path that starts with '/', not encoded, got 'api=b'"),
         (&["--mount", "/%61=b"], "--mount takes a path that starts with '/', not encoded, got '/%61=b'"),
+        (&["--mount", "/=b,arg=k"], "--mount takes KEY=VALUE after arg=, got '/=b,arg=k'"),
         (&["--mount", "/=b,host="], "--mount takes a host name without a port after host=, got '/=b,host='"),
     ]),
     row("-e", "", TEXT, CODE).refuses(&[(&["-e"], "-e needs a value")]),
@@ -57,16 +58,16 @@ pub const ROWS: &[Row] = &[
 const CODE: &[(&str, &str)] = &[("loading.rs", "code_on_the_command_line_wins_and_sees_modules_and_directories")];
 const WRAPPED: &[(&str, &str)] = &[("loading.rs", "development_mode_wraps_the_application_unless_told_not_to")];
 const MOUNT: Form = form(
-    &["/api=api.pl", "/=My::App", "/a/=b=c,host=Shop.example"],
+    &["/api=api.pl", "/=My::App", "/a/=b=c,host=Shop.example", "/d=D,arg=root=/srv,arg=a=1\\,2"],
     &["/api", "/api=", "/a=b,c", "/a=b,hots=c"],
-    "takes a path and an application, such as /api=api.pl or /=shop.pl,host=shop.example",
+    "takes a path and an application, such as /api=api.pl or /=shop.pl,host=shop.example; further options are arg=KEY=VALUE",
 );
 const ROOT_PATH: Form =
     form(&["", "/app", "/a/b"], &["app", "/", "/app/"], "takes a path that starts with '/' and does not end in one");
 
 /// About the command itself, at the end of `--help`.
 pub const LAST: &[Row] = &[
-    row("--check", "", COMMAND, &[("configuration.rs", "check_accepts_what_would_serve")]),
+    row("--check", "", COMMAND, &[("checking.rs", "check_accepts_what_would_serve")]),
     row("--version", "", COMMAND, &[("loading.rs", "help_and_version")]),
     row("--help", "", COMMAND, &[("loading.rs", "help_and_version")]),
 ];
