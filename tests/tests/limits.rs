@@ -226,6 +226,7 @@ fn header_timeout_answers_408() {
         }
         assert_eq!(raw.read_to_end(), End::Eof);
         assert!(raw.received.starts_with(b"HTTP/1.1 408"), "{}", raw.shown());
+        assert!(started.elapsed() < Duration::from_secs(10), "sooner than by default");
     }
 }
 

@@ -1,5 +1,7 @@
 //! The pool: whole blocking requests in processes of their own.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -9,7 +11,7 @@ use pagi_tests::app;
 use pagi_tests::curl::curl;
 use pagi_tests::http::Response;
 use pagi_tests::load;
-use pagi_tests::patience::await_that;
+use pagi_tests::patience::{PATIENCE, await_that};
 use pagi_tests::process;
 use pagi_tests::raw::Raw;
 use pagi_tests::server::{Server, Setup};
@@ -25,7 +27,7 @@ sub {
     die "on purpose\n" if $path eq '/die';
     return [200, ['Content-Type' => 'text/plain', 'Set-Cookie' => 'a=1', 'X-B' => 'b', 'Set-Cookie' => 'c=2'], [$$]]
         if $path eq '/pid' || $path =~ m{\A/sleep};
-    return [200, ['Content-Type' => 'text/plain'], ['x' x 4_000_000]] if $path eq '/big';
+    return [200, ['Content-Type' => 'text/plain'], ['x' x $1]] if $path =~ m{\A/big/(\d+)};
     return sub ($respond) {
         my $writer = $respond->([200, ['Content-Type' => 'text/plain']]);
         $writer->write("part $_\n") for 1 .. 3;
@@ -240,7 +242,7 @@ fn over_tls_and_http2_the_pool_answers_as_on_plain_connections() {
         };
         let shown = ask("/shown?q", &["-d", "four", "-H", "X-Test: t"]);
         assert_eq!((shown.status, shown.text()), (200, "POST /shown q 127.0.0.1 HTTP/1.1 t body=4\n"), "{version}");
-        assert_eq!(ask("/big", &[]).body.len(), 4_000_000, "{version}");
+        assert_eq!(ask("/big/4000000", &[]).body.len(), 4_000_000, "{version}");
         assert_eq!(ask("/stream", &[]).text(), "part 1\npart 2\npart 3\n", "{version}");
         assert_eq!(ask("/die", &[]).status, 500, "{version}");
         assert_eq!(ask("/crash", &[]).status, 500, "{version}");
@@ -276,24 +278,43 @@ fn a_request_waits_for_the_pool_only_so_long() {
     assert_eq!(get(&server, "/pid").status, 200);
 }
 
+/// A server whose only pool process has answered a client that has not read more than the first bytes. What the kernel
+/// takes of the rest is little on a Unix socket, and the same everywhere.
+fn beside_a_slow_client(buffer: &str, length: usize) -> (Server, UnixStream, Vec<u8>) {
+    let setup = psgi().workers(2).listens_elsewhere().args(["--listen", "127.0.0.1:0", "--listen", "app.sock"]);
+    let server = start(setup.args(["--pool-buffer", buffer, "--pool-queue-timeout", "0.5"]), 1);
+    let mut slow = UnixStream::connect(server.path("app.sock")).expect("the server listens");
+    slow.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    let request = format!("GET /big/{length} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    slow.write_all(request.as_bytes()).expect("the server takes the bytes");
+    let mut received = vec![0; 12];
+    slow.read_exact(&mut received).expect("the response begins");
+    (server, slow, received)
+}
+
+/// Reads the rest of a response: the length of its body.
+fn read_on(mut slow: UnixStream, mut received: Vec<u8>) -> usize {
+    slow.read_to_end(&mut received).expect("the response ends");
+    let (response, _) = Response::parse(&received, "GET").expect("it is HTTP").expect("it has a head");
+    assert!(response.complete);
+    response.body.len()
+}
+
 #[test]
 fn a_slow_client_occupies_no_pool_process() {
-    let server = start(psgi().workers(2).args(["--pool-buffer", "8000000"]), 1);
-    let mut slow = Raw::connect(server.address());
-    slow.send("GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    slow.read_until_contains("\r\n\r\n");
-    assert_eq!(get(&server, "/pid").status, 200, "the pool process is free while the client reads");
-    assert_eq!(slow.response("GET").body.len(), 4_000_000);
+    let (server, slow, received) = beside_a_slow_client("8000000", 4_000_000);
+    await_that("the pool process is free while the client reads", || get(&server, "/pid").status == 200);
+    assert_eq!(read_on(slow, received), 4_000_000);
 }
 
 #[test]
 fn a_small_buffer_makes_a_pool_process_wait_for_a_slow_client() {
-    let server = start(psgi().workers(2).args(["--pool-buffer", "1000", "--pool-queue-timeout", "0.5"]), 1);
-    let mut slow = Raw::connect_narrow(server.address());
-    slow.send("GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    slow.read_until_contains("\r\n\r\n");
-    assert_eq!(get(&server, "/pid").status, 503, "the pool process has not got rid of its response");
-    assert_eq!(slow.response("GET").body.len(), 4_000_000);
+    // By default all of this would be taken off it.
+    let (server, slow, received) = beside_a_slow_client("1000", 900_000);
+    for _ in 0..2 {
+        assert_eq!(get(&server, "/pid").status, 503, "the pool process has not got rid of its response");
+    }
+    assert_eq!(read_on(slow, received), 900_000);
     assert_eq!(get(&server, "/pid").status, 200);
 }
 

@@ -7,7 +7,7 @@ pub const ROWS: &[Row] = &[
         form(&["0.0.0.0", "::1", "[::1]", "localhost"], &[], ""),
         &[("processes.rs", "the_host_says_which_address_is_served")],
     ),
-    row("--port", "5000", PORT, &[("loading.rs", "a_port_that_another_server_of_ours_has")])
+    row("--port", "5000", PORT, &[("loading.rs", "a_port_that_is_taken")])
         .refuses(&[(&["--port"], "--port needs a value")]),
     row("--socket", "", TEXT, UNIX)
         .refuses(&[(&["--socket", "a", "--listen", "b"], "Cannot specify both 'listen' and 'socket' options")]),
