@@ -139,8 +139,8 @@ fn sse_28_sse_idle_timeout_rsn_1() {
     assert_eq!(lab.notes(), [" idle_timeout"]);
 }
 
-/// The extension that was agreed on, and the first byte and length of the frame that brings a message of this size back.
-fn compressed_echo(options: &[&str], size: usize) -> (Option<String>, u8, usize) {
+/// The extension that was agreed on, and the first byte and length of the frame that brings a message back.
+fn compressed_echo(options: &[&str], text: &str) -> (Option<String>, u8, usize) {
     let handlers = r#"route '/' => async sub ($scope, $receive, $send) {
         await $receive->();
         await $send->({ type => 'websocket.accept' });
@@ -155,7 +155,6 @@ fn compressed_echo(options: &[&str], size: usize) -> (Option<String>, u8, usize)
     let head = String::from_utf8_lossy(&raw.received).to_lowercase();
     let agreed = head.lines().find_map(|line| line.strip_prefix("sec-websocket-extensions: ")).map(str::to_owned);
     raw.received.clear();
-    let text: String = ('a'..='z').cycle().take(size).collect();
     raw.send(frame(TEXT, text.as_bytes()));
     raw.read_until("a frame", |bytes| bytes.len() > 2);
     let length = match raw.received[1] {
@@ -165,18 +164,23 @@ fn compressed_echo(options: &[&str], size: usize) -> (Option<String>, u8, usize)
     (agreed, raw.received[0], length)
 }
 
+fn letters(number: usize) -> String {
+    ('a'..='z').cycle().take(number).collect()
+}
+
 #[test]
 fn ws_compression_options_are_what_the_middleware_of_old_had() {
     const COMPRESSED: u8 = 0xc1;
-    let (agreed, first, length) = compressed_echo(&[], 1000);
+    let (agreed, first, length) = compressed_echo(&[], &letters(1000));
     assert!(agreed.is_some_and(|agreed| agreed.starts_with("permessage-deflate")));
     assert!(first == COMPRESSED && length < 100, "{first:#x} {length}");
     // Messages below the smallest size are not worth it: 128 bytes, or what is configured.
-    assert_eq!(compressed_echo(&[], 127).1, TEXT);
-    assert_eq!(compressed_echo(&[], 128).1, COMPRESSED);
-    assert_eq!(compressed_echo(&["--ws-compression-min-size", "1000"], 999).1, TEXT);
-    assert_eq!(compressed_echo(&["--ws-compression-min-size", "1000"], 1000).1, COMPRESSED);
-    assert_eq!(compressed_echo(&["--ws-compression", "off"], 1000), (None, TEXT, 1000));
-    let [fast, small] = ["1", "9"].map(|level| compressed_echo(&["--ws-compression-level", level], 20_000).2);
-    assert!(small <= fast && fast < 2000, "{small} {fast}");
+    assert_eq!(compressed_echo(&[], &letters(127)).1, TEXT);
+    assert_eq!(compressed_echo(&[], &letters(128)).1, COMPRESSED);
+    assert_eq!(compressed_echo(&["--ws-compression-min-size", "1000"], &letters(999)).1, TEXT);
+    assert_eq!(compressed_echo(&["--ws-compression-min-size", "1000"], &letters(1000)).1, COMPRESSED);
+    assert_eq!(compressed_echo(&["--ws-compression", "off"], &letters(1000)), (None, TEXT, 1000));
+    let numbers: String = (1..4000).map(|number| format!("{number} ")).collect();
+    let [fast, small] = ["1", "9"].map(|level| compressed_echo(&["--ws-compression-level", level], &numbers).2);
+    assert!(small < fast && fast < numbers.len(), "{small} {fast}");
 }

@@ -1,7 +1,7 @@
 use super::row::{Form, ON_OFF, POSITIVE, Row, SWITCH, WHOLE, form, row};
 
 pub const ROWS: &[Row] = &[
-    row("--http2", "false", SWITCH, &[("http2_tls.rs", "h2_7_prior_knowledge_is_for_cleartext")]),
+    row("--http2", "false", SWITCH, &[("static_files.rs", "http2_gets_files_too")]),
     row("--no-http2", "false", SWITCH, &[("http2_tls.rs", "h2_7_h2_8_alpn_chooses")]),
     row("--h2-max-concurrent-streams", "100", NUMBER, &[("http2_defence.rs", "concurrent_streams_have_a_limit")]),
     row("--h2-initial-window-size", "65535", NUMBER, SIZES),
