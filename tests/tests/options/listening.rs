@@ -34,7 +34,20 @@ const UNIX: &[(&str, &str)] = &[("processes.rs", "scope_of_a_unix_socket")];
 const ACCEPT: &[(&str, &str)] = &[("metrics.rs", "there_are_as_many_accept_queues_as_asked_for")];
 const PORT: Form = form(&["0", "65535"], &["abc", "65536", "-1", ""], "takes a port number from 0 to 65535");
 const LISTEN: Form = form(
-    &["127.0.0.1:0", "[::1]:0", "h:65535", "/a.sock", "./a.sock", "a.sock", "h:1,ssl", "/a.sock,proxy,ssl"],
+    &[
+        "127.0.0.1:0",
+        "[::1]:0",
+        "h:65535",
+        "/a.sock",
+        "./a.sock",
+        "a.sock",
+        "h:1,ssl",
+        "/a.sock,proxy,ssl",
+        "unix:a.sock,mode=0660",
+        "unix:@a",
+        "fd:web",
+        "fd:3,ssl",
+    ],
     &["h:99999"],
     "takes a port number from 0 to 65535",
 );

@@ -22,5 +22,8 @@ pub const ROWS: &[Row] = &[
 ];
 
 const DAEMON: &[(&str, &str)] = &[("processes.rs", "a_daemon_serves_and_stops_by_its_pid_file")];
-const PLACE: Form =
-    form(&["127.0.0.1:9000", "[::1]:0", "/a", "a"], &[""], "takes HOST:PORT, [IPV6]:PORT or the path of a Unix socket");
+const PLACE: Form = form(
+    &["127.0.0.1:9000", "[::1]:0", "/a", "a", "unix:a", "unix:@a"],
+    &[""],
+    "takes HOST:PORT, [IPV6]:PORT, the path of a Unix socket, unix:PATH, unix:@NAME or fd:NAME",
+);
