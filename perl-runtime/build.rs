@@ -24,6 +24,7 @@ fn main() {
         .file("shim/signal.c")
         .file("shim/slow.c")
         .file("shim/stack.c")
+        .file("shim/stderr.c")
         .warnings(false)
         .flag("-Wall")
         .flag("-Wno-unused-value")

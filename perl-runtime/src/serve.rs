@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::call::Exited;
 use crate::interpreter::{Application, Interpreter};
 use crate::lifespan::Status;
-use crate::perl::interpreter;
+use crate::perl::{interpreter, stderr};
 use crate::pool::{HostDepth, WholePool};
 use crate::worker::Loop;
 use crate::worker_api::{Command, Host, LifespanMode, Warm, WorkerExit, WorkerOptions};
@@ -131,9 +131,11 @@ impl Service {
             services.push(Rc::new(WholePool(Rc::clone(gate))));
         }
         core.install_services(services);
+        let marks_stderr = options.stderr_token.is_some() && stderr::mark(options.stderr_token.as_deref());
         let worker =
             Loop::install(Rc::clone(&core), app, Rc::clone(&host), gate, options.heartbeat, options.slow_handler)
                 .map_err(|error| format!("cannot set up the worker's event loop: {error}"))?;
+        worker.set_marks_stderr(marks_stderr);
         options.closed_in_children.iter().for_each(|&fd| core.descriptors.opened(fd));
         let acceptor = Acceptor::new(Rc::clone(&core), options.listeners);
         let (sender, receiver) = unbounded_channel();

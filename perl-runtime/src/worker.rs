@@ -44,6 +44,7 @@ use crate::perl::future::{self, State};
 use crate::perl::handles::Handles;
 use crate::perl::interpreter;
 use crate::perl::scope;
+use crate::perl::stderr::OnBehalf;
 use crate::perl::value::{Outcome, Scalar};
 use crate::worker_api::Host;
 
@@ -118,6 +119,8 @@ pub(crate) struct Loop {
     /// The loop turns at least this often, nested or not.
     heartbeat: Duration,
     lag: Lag,
+    /// Calls say for which request they are made.
+    marks_stderr: Cell<bool>,
     /// The loop that drives this one, if any.
     foreign: OnceCell<Foreign>,
 }
@@ -178,6 +181,7 @@ impl Loop {
             gate,
             heartbeat,
             lag: Lag::new(slow_handler),
+            marks_stderr: Cell::new(false),
             foreign: OnceCell::new(),
         }));
         WORKER.set(Some(this));
@@ -345,11 +349,18 @@ impl Loop {
             let head = exchange.head();
             format!("{} {}", String::from_utf8_lossy(head.method()), String::from_utf8_lossy(head.raw_path()))
         };
+        let _on_behalf = self.marks_stderr.get().then(|| OnBehalf::of(Some(exchange)));
         self.lag.call(&self.core.stats, what, call)
+    }
+
+    /// What Perl writes to standard error is marked from now on.
+    pub(crate) fn set_marks_stderr(&self, marks: bool) {
+        self.marks_stderr.set(marks);
     }
 
     /// Runs a timer, watch or deferred call.
     pub(crate) fn timed_callback<T>(&self, call: impl FnOnce() -> T) -> T {
+        let _on_behalf = self.marks_stderr.get().then(|| OnBehalf::of(None));
         self.lag.call(&self.core.stats, || "a callback of the event loop".to_owned(), call)
     }
 

@@ -92,6 +92,10 @@ pub struct WorkerOptions {
     pub heartbeat: Duration,
     /// Calls into the application that hold the loop longer than this are named in the log; `None` for never.
     pub slow_handler: Option<Duration>,
+    /// What Perl writes to standard error while it runs for a request that has a name is marked with this token, the name and
+    /// the number of bytes: NUL, token, space, name, space, number, line feed, bytes. `None` when nobody would take the marks
+    /// off again.
+    pub stderr_token: Option<String>,
     /// Finished requests after which [`Host::wants_replacement`] is called once; 0 is never.
     pub max_requests: u64,
     /// Access log, or `None` when disabled.

@@ -23,8 +23,7 @@ use crate::settings::{Settings, optional};
 use crate::signals::{self, Request, Signals};
 use crate::sockets::{Sockets, descriptor};
 use crate::systemd::Watchdog;
-use crate::worker::capture_stderr;
-use crate::worker::startup_reason;
+use crate::worker::{capture_stderr, startup_reason, stderr_token};
 use crate::{exit, log, memory, mold, store};
 
 mod place;
@@ -72,7 +71,7 @@ fn serve(
     let _ = nix::sys::prctl::set_name(c"pagi-server");
     signals::install_stop().map_err(|error| starting("Cannot handle signals", error))?;
     let kept_signals = signals::keep().map_err(|error| starting("Cannot handle signals", error))?;
-    let _capture = capture_stderr(settings);
+    let capture = capture_stderr(settings);
     let watchdog = Watchdog::find();
     let listening: Vec<String> = sockets.addresses().map(ToString::to_string).collect();
     let control = management.control.iter().map(control::Socket::listener);
@@ -92,6 +91,7 @@ fn serve(
         slow_handler: optional(settings.event_loop.slow_handler),
         access_log: settings.open_access_log(capture::original())?,
         closed_in_children: kept.map(|descriptor| descriptor.as_raw_fd()).collect(),
+        stderr_token: stderr_token(settings, capture.as_ref()),
         listeners: sockets.clone_queues().map_err(|error| starting("Cannot listen", error))?,
         tls: settings.tls_terminator()?,
     };

@@ -118,7 +118,7 @@ fn serve(
 ) -> Result<Warm, i32> {
     let Warm { interpreter, application, listeners } = warm;
     announce(&post.order);
-    let _capture = capture_stderr(settings);
+    let capture = capture_stderr(settings);
     let is_pool = staff::is_pool(post.order.num);
     // A worker logs the requests that it hands to the pool.
     let access_log = match settings.open_access_log(capture::original()) {
@@ -155,6 +155,7 @@ fn serve(
         closed_in_children: Vec::new(),
         pool,
         offload: if is_pool { settings.pool_offload() } else { settings.offload() },
+        stderr_token: stderr_token(settings, capture.as_ref()),
         listeners,
         tls,
     };
@@ -194,6 +195,12 @@ fn serve(
 pub fn capture_stderr(settings: &Settings) -> Option<Capture> {
     let capture = settings.captures_stderr().then(Capture::start)?;
     capture.inspect_err(|error| tracing::warn!("Standard error is not logged: {error}")).ok()
+}
+
+/// With what Perl marks the lines of a request; only requests that have names need it.
+#[must_use]
+pub fn stderr_token(settings: &Settings, capture: Option<&Capture>) -> Option<String> {
+    settings.offload.request_id().and(capture).map(|capture| capture.token().to_owned())
 }
 
 /// Both directions of the channel, and the signals sent from now on.

@@ -19,4 +19,5 @@ pub(crate) mod interpreter;
 pub(crate) mod scope;
 pub(crate) mod slow;
 pub(crate) mod stack;
+pub(crate) mod stderr;
 pub(crate) mod value;

@@ -13,10 +13,8 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 use nix::unistd::{dup2_stderr, pipe2};
 
+use super::marks::{self, Lines};
 use super::output;
-
-/// A longer line is logged in pieces.
-const LONGEST_LINE: usize = 8192;
 
 /// How long the last lines may take. Children of the application may keep the pipe open for ever.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -24,6 +22,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Standard error as long as this lives.
 pub struct Capture {
     ended: Receiver<()>,
+    token: String,
 }
 
 /// Standard error as it was, while it is captured.
@@ -39,8 +38,10 @@ impl Capture {
         let spare = original.try_clone()?;
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
         let (end, ended) = channel();
+        let token = marks::token();
+        let known = token.clone();
         std::thread::Builder::new().name("pagi-stderr".to_owned()).spawn(move || {
-            pump(reader.into());
+            pump(reader.into(), &known);
             // Nobody waits unless the process is about to end.
             let _ = end.send(());
         })?;
@@ -49,7 +50,13 @@ impl Capture {
         if let Ok(mut kept) = ORIGINAL.lock() {
             *kept = Some(original);
         }
-        Ok(Self { ended })
+        Ok(Self { ended, token })
+    }
+
+    /// What marks are known by, see [`marks`].
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
     }
 }
 
@@ -83,46 +90,19 @@ impl Drop for Capture {
     }
 }
 
-fn pump(mut pipe: File) {
-    let mut pending = Vec::new();
+fn pump(mut pipe: File, token: &str) {
+    let mut lines = Lines::new(token);
     let mut buffer = [0; 4096];
+    let mut emit = |line: &[u8], name: Option<&str>| {
+        output::application(String::from_utf8_lossy(line).trim_end_matches('\r'), name);
+    };
     loop {
         match pipe.read(&mut buffer) {
             Ok(0) => break,
-            Ok(number) => pending.extend_from_slice(&buffer[..number]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Ok(number) => lines.feed(&buffer[..number], &mut emit),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => break,
         }
-        while let Some(end) = line_end(&pending) {
-            emit(&pending[..end]);
-            let next = end + usize::from(pending.get(end) == Some(&b'\n'));
-            pending.drain(..next);
-        }
     }
-    if !pending.is_empty() {
-        emit(&pending);
-    }
-}
-
-/// Where the first line ends: at its line end, or where it is too long.
-fn line_end(bytes: &[u8]) -> Option<usize> {
-    let end = bytes.iter().take(LONGEST_LINE).position(|&byte| byte == b'\n');
-    end.or_else(|| (bytes.len() >= LONGEST_LINE).then_some(LONGEST_LINE))
-}
-
-fn emit(line: &[u8]) {
-    output::application(String::from_utf8_lossy(line).trim_end_matches('\r'));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_end_where_they_should() {
-        assert_eq!(line_end(b"ab\ncd"), Some(2));
-        assert_eq!(line_end(b"\n"), Some(0));
-        assert_eq!(line_end(b"ab"), None);
-        assert_eq!(line_end(&[b'x'; LONGEST_LINE + 5]), Some(LONGEST_LINE));
-    }
+    lines.end(&mut emit);
 }

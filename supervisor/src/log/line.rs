@@ -64,15 +64,19 @@ where
 }
 
 impl Composer {
-    /// A line that the application wrote.
-    pub(super) fn application(&self, text: &str) -> String {
+    /// A line that the application wrote, for a request of this name.
+    pub(super) fn application(&self, text: &str, request: Option<&str>) -> String {
         let mut line = String::new();
         // Writing to a String cannot fail.
         let _ = match self.format {
-            Format::Text => self.head(&mut line, "WARN").and_then(|()| writeln!(line, "{text}")),
+            Format::Text => self.head(&mut line, "WARN").and_then(|()| match request {
+                Some(name) => writeln!(line, "[{name}] {text}"),
+                None => writeln!(line, "{text}"),
+            }),
             Format::Json => {
-                let message = Map::from_iter([("message".to_owned(), Value::from(text))]);
-                writeln!(line, "{}", object("WARN", "application", message))
+                let request = request.map(|name| ("request_id".to_owned(), Value::from(name)));
+                let message = [("message".to_owned(), Value::from(text))].into_iter().chain(request);
+                writeln!(line, "{}", object("WARN", "application", message.collect()))
             }
         };
         line

@@ -16,6 +16,7 @@ use tracing_subscriber::{Registry, reload};
 
 pub mod capture;
 mod line;
+mod marks;
 pub mod output;
 
 pub use line::Format;

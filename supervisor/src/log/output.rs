@@ -132,13 +132,13 @@ pub(super) fn release_diverted() {
     }
 }
 
-/// Writes a line of the application, whatever the log level is.
-pub(super) fn application(text: &str) {
+/// Writes a line of the application, for a request of this name, whatever the log level is.
+pub(super) fn application(text: &str, request: Option<&str>) {
     if let Ok(open) = OPEN.read()
         && let Some(open) = open.as_ref()
     {
         // There is nobody to tell that the log does not work.
-        let _ = open.output.write(Level::WARN, open.composer.application(text).as_bytes());
+        let _ = open.output.write(Level::WARN, open.composer.application(text, request).as_bytes());
     }
 }
 
