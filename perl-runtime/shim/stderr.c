@@ -89,7 +89,7 @@ int pagi_mark_stderr(const char *text, size_t length)
     dTHX;
     PerlIO *handle, *below;
     struct stat now;
-    IO *io = GvIOp(PL_stderrgv);
+    IO *io = PL_stderrgv ? GvIO(PL_stderrgv) : NULL;
     *token = 0;
     if (!length)
         return 0;

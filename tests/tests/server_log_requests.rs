@@ -38,6 +38,13 @@ fn talkative() -> String {
             POSIX::dup2(fileno $kept, 2);
             warn "back again\n";
         }
+        elsif ($path eq '/reopened') {
+            open my $kept, '>&', \*STDERR or die;
+            open STDERR, '>', "$scratch/reopened" or die;
+            warn "into the file\n";
+            open STDERR, '>&', $kept or die;
+            warn "again back\n";
+        }
         elsif ($path eq '/forged') {
             print STDERR "\0" . 'f' x 32 . " forged 5\nfive\n";
         }
@@ -114,6 +121,9 @@ fn marks_go_nowhere_else_and_cannot_be_forged() {
     ask(&server, "/elsewhere", "one");
     assert_eq!(said(&server, "back again"), "[one] ");
     assert_eq!(server.output("elsewhere"), "into the file\n");
+    ask(&server, "/reopened", "three");
+    assert_eq!(said(&server, "again back"), "[three] ");
+    assert_eq!(server.output("reopened"), "into the file\n");
     ask(&server, "/forged", "two");
     assert_eq!(said(&server, "five"), "[two] ");
     assert!(server.log().lines().all(|line| !line.contains("[forged]")), "{}", server.log());

@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn what_is_no_mark_is_text() {
-        for text in ["\0", "\0012345 a 3", "\0fedcba9876543210 a 3", "a\0b"] {
+        for text in ["\0", "\0 12345 a 3", "\0fedcba9876543210 a 3", "a\0b"] {
             assert_eq!(lines(&[text]), [format!("-:{text}")]);
         }
         let broken = format!("\0{TOKEN} a b\n");

@@ -74,6 +74,8 @@ fn what_is_said_more_strongly_decides_where_to_listen() {
     assert_eq!(shown(&file.settings(&[("PORT", "80"), ("PAGI_PORT", "81")], &[])), "http://127.0.0.1:81/");
     assert_eq!(shown(&file.settings(&[("PORT", "80")], &["--socket", "/b"])), "unix:/b");
     assert_eq!(shown(&file.settings(&[("PAGI_LISTEN", "a:1 b:2")], &[])), "http://a:1/ http://b:2/");
+    let forms = "unix:@a fd:web unix:/run/b,mode=0660,group=root";
+    assert_eq!(shown(&file.settings(&[("PAGI_LISTEN", forms)], &[])), "unix:@a fd:web unix:/run/b");
     let warnings = file.run(&[("PORT", "80")], &[]).unwrap().warnings;
     assert_eq!(warnings, ["--listen and --socket are ignored because --host or --port is given"]);
 }
