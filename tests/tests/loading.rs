@@ -2,7 +2,7 @@
 
 use pagi_tests::app;
 use pagi_tests::curl::curl;
-use pagi_tests::server::{Outcome, Server, Setup};
+use pagi_tests::server::{Server, Setup};
 
 /// An application that answers every request with the value of an expression.
 fn says(expression: &str) -> String {
@@ -31,16 +31,6 @@ fn refuses(setup: impl Fn() -> Setup, expected: &[&str]) -> String {
         said = outcome.stderr;
     }
     said
-}
-
-/// Runs a wrong command line: status 2, one sentence on standard error.
-#[track_caller]
-fn usage_error(arguments: &[&str], expected: &str) {
-    let Outcome { status, stdout, stderr } = Setup::perl(&says("'x'")).args(arguments).run();
-    assert_eq!(status.code(), Some(2), "{arguments:?}: {stderr}");
-    assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
-    assert_eq!(stdout, "");
-    assert_eq!(stderr.trim_end().lines().count(), 1, "{arguments:?}: {stderr}");
 }
 
 // What is an application
@@ -354,25 +344,6 @@ fn addresses_and_files_that_cannot_be_used() {
     let outcome = app().args(["--group", "no-such-group"]).run();
     assert_ne!(outcome.code(), 0);
     outcome.assert_says("Unknown group: no-such-group");
-}
-
-#[test]
-fn wrong_command_lines_are_answered_with_one_sentence() {
-    usage_error(&["--port", "abc"], "--port takes a port number from 0 to 65535, got 'abc'");
-    usage_error(&["--port", "70000"], "--port takes a port number from 0 to 65535, got '70000'");
-    usage_error(&["--workers", "many"], "--workers takes a number from 0 to 1024, got 'many'");
-    usage_error(&["--bogus"], "--bogus");
-    usage_error(&["--timeout", "soon"], "--timeout takes a number of seconds, got 'soon'");
-    usage_error(&["--log-level", "loud"], "Invalid log_level 'loud'");
-    usage_error(&["--lifespan", "maybe"], "Invalid lifespan_mode 'maybe'");
-    usage_error(&["--socket-mode", "rw"], "--socket-mode must be an octal value like 0660, got: rw");
-    usage_error(&["--access-log-format", "%z"], "Unknown access log format atom '%z'");
-    usage_error(&["--access-log-format", "%{x"], "Unterminated %{...} in access log format");
-    usage_error(&["--access-log-format", "%{x}o"], "Expected 'i' after %{x} in access log format");
-    usage_error(
-        &["--socket", "/tmp/a.sock", "--listen", "127.0.0.1:0"],
-        "Cannot specify both 'listen' and 'socket' options",
-    );
 }
 
 #[test]

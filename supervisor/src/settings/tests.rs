@@ -1,4 +1,4 @@
-//! Every option from outside: default, accepted forms, refused forms with their sentence.
+//! What options become. Defaults, accepted and refused forms are asked of the binary itself, in `tests/tests/options/`.
 
 use std::path::Path;
 
@@ -203,62 +203,6 @@ fn no_option_is_forgotten() {
         .map(|(long, _)| long)
         .collect();
     assert!(forgotten.is_empty(), "{forgotten:?}");
-}
-
-#[test]
-fn refusals_are_sentences() {
-    let table: &[(&[&str], &str)] = &[
-        (&["--port", "abc"], "--port takes a port number from 0 to 65535, got 'abc'"),
-        (&["-p", "65536"], "--port takes a port number from 0 to 65535, got '65536'"),
-        (&["--port"], "--port needs a value"),
-        (&["--workers", "-1"], "--workers takes a number from 0 to 1024, got '-1'"),
-        (&["-1"], "Unknown option -1; see --help"),
-        (&["--workers=many"], "--workers takes a number from 0 to 1024, got 'many'"),
-        (&["--h2-max-frame-size", "9"], "--h2-max-frame-size takes a number from 16384 to 16777215, got '9'"),
-        (&["--h2-rst-rate-limit", "9"], "--h2-rst-rate-limit takes two whole numbers, such as 1000/33, got '9'"),
-        (&["--queues", "0"], "--queues takes a number from 1 to 1024, got '0'"),
-        (&["--queues", "2", "--reuseport"], "Cannot specify both --queues and --reuseport"),
-        (&["--timeout", "soon"], "--timeout takes a number of seconds, got 'soon'"),
-        (&["--timeout", "1e999"], "--timeout takes a number of seconds, got '1e999'"),
-        (&["--max-requests", "1.5"], "--max-requests takes a whole number, got '1.5'"),
-        (&["--max-connections", "0"], "--max-connections takes a whole number from 1, got '0'"),
-        (&["--listener-backlog", "0"], "--listener-backlog takes a whole number from 1, got '0'"),
-        (&["--root-path", "app"], "--root-path takes a path that starts with '/' and does not end in one, got 'app'"),
-        (&["--root-path", "/"], "--root-path takes a path that starts with '/' and does not end in one, got '/'"),
-        (&["--listen", "h:99999"], "--listen takes a port number from 0 to 65535, got 'h:99999'"),
-        (
-            &["--listen", "unix:a,mod=1"],
-            "--listen takes ssl, proxy, mode=, owner= and group= behind the commas, got 'unix:a,mod=1'",
-        ),
-        (&["--admin-listen", "fd:web"], "--admin-listen takes neither ,ssl nor ,proxy nor fd:NAME, got 'fd:web'"),
-        (
-            &["--control-socket", "unix:@a"],
-            "--control-socket takes the path of a file: through an abstract socket everybody could control the server, \
-             got 'unix:@a'",
-        ),
-        (&["--socket-mode", "660"], "--socket-mode must be an octal value like 0660, got: 660"),
-        (&["--socket-mode", "0668"], "--socket-mode must be an octal value like 0660, got: 0668"),
-        (&["--socket", "a", "--listen", "b"], "Cannot specify both 'listen' and 'socket' options"),
-        (&["--log-level", "loud"], "Invalid log_level 'loud': must be debug, info, warn or error"),
-        (&["--lifespan", "maybe"], "Invalid lifespan_mode 'maybe': must be auto or on"),
-        (
-            &["--lifespan", "off"],
-            "Invalid lifespan_mode 'off': applications are always asked; with auto, the default, one that handles no \
-             lifespan events is served without",
-        ),
-        (&["--access-log-format", "%z"], "Unknown access log format atom '%z'"),
-        (&["--access-log-format", "%{x"], "Unterminated %{...} in access log format"),
-        (&["--access-log-format", "%{x}o"], "Expected 'i' after %{x} in access log format"),
-        (&["--bogus"], "Unknown option --bogus; see --help"),
-        (&["--wokers", "3"], "Unknown option --wokers; did you mean --workers?"),
-        (
-            &["--write-low-watermark", "65536"],
-            "--write-low-watermark (65536) must be below --write-high-watermark (65536)",
-        ),
-    ];
-    for (arguments, expected) in table {
-        assert_eq!(mistake(arguments), *expected, "{arguments:?}");
-    }
 }
 
 #[test]

@@ -21,6 +21,10 @@ pub const ROWS: &[Row] = &[
         (&["--listen", "::1:80"], "--listen takes an IPv6 address in brackets, like [::1]:5000, got '::1:80'"),
         (&["--listen", "[x]:80"], "--listen takes an IPv6 address between the brackets, got '[x]:80'"),
         (&["--listen", "h:1,proxy"], "An address with ,proxy needs --trusted-proxies, which says whom to believe"),
+        (
+            &["--listen", "unix:a,mod=1"],
+            "--listen takes ssl, proxy, mode=, owner= and group= behind the commas, got 'unix:a,mod=1'",
+        ),
         (&["--listen", "h:1,ssl"], "--listen h:1,ssl needs --ssl-cert and --ssl-key"),
     ]),
     row("--listener-backlog", "2048", BACKLOG, &[("metrics.rs", "waiting_connections_are_seen_queue_by_queue")]),

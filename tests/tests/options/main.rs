@@ -177,6 +177,14 @@ fn refused<S: AsRef<OsStr> + std::fmt::Debug>(arguments: &[S], sentence: &str) {
     assert_eq!(said(arguments), (Some(2), sentence.to_owned()), "{arguments:?}");
 }
 
+#[test]
+fn what_is_no_option_is_refused() {
+    refused(&["-1"], "Unknown option -1; see --help");
+    refused(&["--bogus"], "Unknown option --bogus; see --help");
+    refused(&["--wokers", "3"], "Unknown option --wokers; did you mean --workers?");
+    refused(&["--work", "3"], "Unknown option --work; did you mean --workers?");
+}
+
 fn every_other_form_is_refused(rows: &[Row]) {
     for row in rows {
         for value in row.form.refuses {
