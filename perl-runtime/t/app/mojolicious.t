@@ -115,6 +115,11 @@ subtest websocket => sub {
     my $refused = $client->websocket('/no', decline_ok => 1);
     is [$refused->response->status, $refused->response->content], [403, 'not you'], 'refused';
     is $client->websocket('/nope', decline_ok => 1)->response->status, 404, 'no route';
+    my $leaving = PAGITest::Wire->new($server->port);
+    $leaving->write("GET /endless-ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+    is $leaving->read_head->{status}, 101, 'messages without an end';
+    $leaving->close;
+    eventually(logged('endless-ws'), 'finished', 'end with their client');
     $ws = $client->websocket('/ws');
     $ws->send_bytes('x' x 300_000);
     $ws->receive_text;

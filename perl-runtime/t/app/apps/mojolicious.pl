@@ -66,6 +66,13 @@ websocket '/ws' => sub ($c) {
     });
     $c->on(finish => sub ($c, $code, $reason = undef) { $log{ws} = "$code " . ($reason // '') });
 };
+websocket '/endless-ws' => sub ($c) {
+    $c->on(message => sub { });
+    $c->on(finish => sub { $log{'endless-ws'} = 'finished' });
+    my $more;
+    $more = sub ($c, @) { $c->send({ binary => 'x' x 65_536 } => $more) };
+    $c->$more;
+};
 websocket '/no' => sub ($c) { $c->render(text => 'not you', status => 403) };
 
 app->start;
