@@ -23,7 +23,7 @@ impl<T: Transport> Connection<'_, T> {
     /// Answers a request that never became an exchange, and closes.
     pub(super) async fn refuse(&mut self, refusal: Refusal) {
         let field = self.worker.request_id_field();
-        let given = field.map_or_else(Vec::new, |field| head::values_in(&self.buffer, field, &self.worker.config));
+        let given = field.map_or_else(Vec::new, |field| head::values_in(&self.buffer, field));
         let name = self.worker.name_refused(&self.peer, given.iter().map(Vec::as_slice));
         let fields = refusal.fields(self.worker.outgoing(), name.as_deref(), self.peer.secure);
         let answered = self.answer(refusal, &fields, self.buffer.starts_with(b"HEAD ")).await;

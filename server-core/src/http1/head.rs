@@ -61,9 +61,10 @@ pub fn parse(bytes: &[u8], config: &Config) -> Result<RequestHead, Refusal> {
     })
 }
 
-/// The values of a field in what could not be accepted as a head; nothing when it is no complete head at all.
-pub(super) fn values_in(bytes: &[u8], name: &str, config: &Config) -> Vec<Vec<u8>> {
-    let mut fields = vec![httparse::EMPTY_HEADER; config.max_header_count];
+/// The values of a field in what could not be accepted as a head; nothing when it is no complete head at all, or one of
+/// unusually many fields: a refusal should not cost more than an answer.
+pub(super) fn values_in(bytes: &[u8], name: &str) -> Vec<Vec<u8>> {
+    let mut fields = [httparse::EMPTY_HEADER; 128];
     let mut request = httparse::Request::new(&mut fields);
     match request.parse(bytes) {
         Ok(Status::Complete(_)) => {
@@ -322,6 +323,16 @@ mod tests {
 
     fn head(text: &str) -> RequestHead {
         parse(text.as_bytes(), &Config::default()).unwrap_or_else(|refusal| panic!("{refusal:?}: {text:?}"))
+    }
+
+    #[test]
+    fn fields_of_what_is_refused() {
+        let values = |text: &str| values_in(text.as_bytes(), "x-id");
+        assert_eq!(values("GET / HTTP/1.1\r\nX-ID: a\r\nother: b\r\nx-id: c\r\n\r\nbody"), [b"a", b"c"]);
+        assert!(values("GET / HTTP/1.1\r\nX-ID: a\r\n").is_empty(), "not complete");
+        assert!(values("nonsense\r\nX-ID: a\r\n\r\n").is_empty());
+        let many = |number: usize| format!("GET / HTTP/1.1\r\n{}X-ID: a\r\n\r\n", "f: v\r\n".repeat(number));
+        assert_eq!((values(&many(127)).len(), values(&many(128)).len()), (1, 0));
     }
 
     #[test]
