@@ -74,6 +74,7 @@ fn files(settings: &Settings) -> Vec<String> {
         ("pid", service.pid_file.as_deref()),
         ("control_socket", service.control_socket.as_deref()),
         ("access_log", settings.access_log.as_ref().and_then(|log| log.file.as_deref())),
+        ("log", settings.log.destination.file()),
     ];
     for (key, path) in written {
         if let Some(reason) = path.and_then(unwritable) {
@@ -219,6 +220,17 @@ fn place_of_application(settings: &Settings, reason: &str) -> String {
     if let Some((n, _)) = mount {
         return place::place(&settings.effective, "mount", n);
     }
+    let is_module = |spec: &String| {
+        let name = spec.split('=').next().unwrap_or_default();
+        reason.starts_with(&format!("Cannot load module {name}:"))
+    };
+    if let Some(n) = settings.app.modules.iter().position(is_module) {
+        return place::place(&settings.effective, "modules", n);
+    }
+    let of_option = [("Cannot load loop backend ", "loop"), ("PAGI_FUTURE_XS is set ", "future_xs")];
+    if let Some((_, key)) = of_option.iter().find(|(beginning, _)| reason.starts_with(beginning)) {
+        return place(settings, key);
+    }
     let app = settings.effective.iter().find(|option| option.key == "app");
     match (&settings.app.code, &settings.app.name) {
         (Some(_), _) => place(settings, "code"),
@@ -230,7 +242,8 @@ fn place_of_application(settings: &Settings, reason: &str) -> String {
 
 fn load(settings: &Settings) -> Result<(), String> {
     let service = &settings.service;
-    if let Some(identity) = Identity::find(service.user.as_deref(), service.group.as_deref())? {
+    // Whom there is no such user or group has been told already.
+    if let Ok(Some(identity)) = Identity::find(service.user.as_deref(), service.group.as_deref()) {
         identity.assume()?;
     }
     let (interpreter, application) = mold::load(settings)?;

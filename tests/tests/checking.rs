@@ -151,6 +151,8 @@ fn every_mistake_has_its_place_wherever_it_was_made() {
     let (with_key, with_cert) = (format!("ssl_key = '{key}'"), format!("ssl_cert = '{cert}'"));
     let belongs = format!("SSL key {other_key} does not belong to SSL cert {cert}");
     let in_directory = |text: &str| format!("{text}{}", setup.path("").canonicalize().expect("it is there").display());
+    let is_root = nix::unistd::geteuid().is_root();
+    let unknown = if is_root { "Unknown user: no-such-user" } else { "Must run as root" };
     let mistakes = [
         mistake("max_body_size", "big", 2, "takes a whole number, got 'big'"),
         mistake("ssl_cert", "/no/such.pem", 2, "SSL cert not found: /no/such.pem").beside(&with_key),
@@ -168,6 +170,8 @@ fn every_mistake_has_its_place_wherever_it_was_made() {
         mistake("static", "/a=missing", 1, &in_directory("Cannot serve files of ")),
         mistake("x_sendfile", "missing", 1, &in_directory("Cannot serve files of ")),
         mistake("mount", "/a=missing.pl", 1, "Mount /a/: App file not found: "),
+        mistake("log", "/no/such/log", 1, "Cannot write /no/such/log: No such file or directory"),
+        mistake("user", "no-such-user", 1, unknown),
         mistake("pid", "/no/such/pid", 1, "Cannot write /no/such/pid: No such file or directory"),
     ];
     for mistake in mistakes {
@@ -245,6 +249,13 @@ fn what_is_not_written_as_an_option_has_a_place_too() {
     // It takes the place of the file's, which is not to blame.
     let positional = check(&base, &["missing.pl"]);
     assert!(positional.starts_with("Command line: App file not found: "), "{positional}");
+    let modules = "modules = ['List::Util', \n'No::Such=a']";
+    let module = check(&[&base[..], &[modules]].concat(), &[]);
+    assert!(module.contains("pagi.toml:5: Cannot load module No::Such: "), "{module}");
+    let module = check(&base, &["-MNo::Such"]);
+    assert!(module.starts_with("-M: Cannot load module No::Such: "), "{module}");
+    let a_loop = check(&[&base[..], &["loop = 'Nope'"]].concat(), &[]);
+    assert!(a_loop.contains("pagi.toml:4: Cannot load loop backend 'Nope': "), "{a_loop}");
     let code = check(&base, &["-e", "my $x = ;"]);
     assert!(code.starts_with("-e: Error evaluating -e code: syntax error at -e line 1"), "{code}");
     assert_eq!(check(&base, &["--wokers=2"]), "Unknown option --wokers; did you mean --workers?\n");

@@ -26,6 +26,15 @@ pub enum Destination {
 }
 
 impl Destination {
+    /// The file, if it is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Stderr | Self::Syslog(_) | Self::Journald(_) => None,
+        }
+    }
+
     /// Understands the option's value: `stderr`, `syslog`, `journald`, the last two with `:SOCKET` behind them when the
     /// socket is not at its usual place, or the path of a file.
     ///
