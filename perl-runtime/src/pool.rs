@@ -1,15 +1,19 @@
 //! The pool as seen from Perl: handing a request over to it, putting jobs into it, and running them in a pool process.
 
 use std::cell::Cell;
-use std::os::fd::{AsFd, IntoRawFd};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use std::rc::Rc;
 
 use pagi_server_core::exchange::{CallEnd, Exchange};
-use pagi_server_core::pool::gate::{Gate, QueueDepth};
+use pagi_server_core::pool::gate::{Gate, Surroundings};
 use pagi_server_core::scope::ScopeKind;
 use pagi_server_core::service::{Claim, Service, TaskEnd};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::call::{Call, Exited};
+use crate::perl::descriptor;
 use crate::perl::future;
 use crate::perl::value::{Outcome, Scalar};
 use crate::worker::Loop;
@@ -35,16 +39,24 @@ impl Service for WholePool {
     }
 }
 
-/// Lets the gate see and show the length of the queue through the host.
-pub(crate) struct HostDepth(pub(crate) Rc<dyn Host>);
+/// What a gate needs of this process and its host.
+pub(crate) struct GateHost(pub(crate) Rc<dyn Host>);
 
-impl QueueDepth for HostDepth {
+impl Surroundings for GateHost {
     fn waiting_elsewhere(&self) -> u64 {
         self.0.pool_waiting_elsewhere()
     }
 
     fn publish_waiting(&self, waiting: u64) {
         self.0.pool_waiting(waiting);
+    }
+
+    fn watch(&self, stream: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+        descriptor::watched(stream, interest)
+    }
+
+    fn unread(&self, stream: BorrowedFd<'_>) -> io::Result<usize> {
+        descriptor::unread(stream)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::call::Exited;
 use crate::interpreter::{Application, Interpreter};
 use crate::lifespan::Status;
 use crate::perl::{interpreter, stderr};
-use crate::pool::{HostDepth, WholePool};
+use crate::pool::{GateHost, WholePool};
 use crate::worker::Loop;
 use crate::worker_api::{Command, Host, LifespanMode, Warm, WorkerExit, WorkerOptions};
 
@@ -123,8 +123,8 @@ impl Service {
             core.jobs.take_here();
         }
         let gate = options.pool.map(|pool| {
-            let depth = HostDepth(Rc::clone(&host));
-            Rc::new(Gate::new(pool.queue, pool.options, Box::new(depth)))
+            let surroundings = Rc::new(GateHost(Rc::clone(&host)));
+            Rc::new(Gate::new(pool.queue, pool.options, surroundings))
         });
         let mut services = options.offload.services()?;
         if let Some(gate) = gate.as_ref().filter(|_| app.blocking) {

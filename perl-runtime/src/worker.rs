@@ -29,6 +29,7 @@ use pagi_server_core::stats::Stats;
 use pagi_server_core::timer::Timer;
 use pagi_server_core::worker::Worker as Core;
 use slab::Slab;
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Runtime;
 use tokio::task::LocalSet;
@@ -149,7 +150,7 @@ impl Loop {
             let eventfd = EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)
                 .map_err(|error| error.to_string())?;
             interpreter::set_wake_fd(eventfd.as_raw_fd());
-            descriptor::watched(eventfd).map_err(failed)?
+            descriptor::watched(eventfd, Interest::READABLE).map_err(failed)?
         };
         interpreter::know_signals();
         native::reactor().adopt();

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
 use crate::drain::Phase;
@@ -18,6 +18,7 @@ use crate::http1::connection;
 use crate::http2;
 use crate::listener::{Listener, Socket};
 use crate::pool::taker;
+use crate::pool::ticket::Origin;
 use crate::proxy::reader;
 use crate::scope::Peer;
 use crate::stats::Stats;
@@ -35,12 +36,12 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 
 /// What comes before the first request on the connections of a listener.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Prelude {
+#[derive(Debug, Clone, Copy)]
+struct Prelude {
     /// A header of the PROXY protocol.
-    pub(crate) proxy: bool,
+    proxy: bool,
     /// A TLS handshake.
-    pub(crate) tls: bool,
+    tls: bool,
 }
 
 /// A socket that was accepted.
@@ -224,10 +225,8 @@ fn take<T: Client>(worker: &Rc<Worker>, room: Room, stream: T, peer: Rc<Peer>, p
     }
 }
 
-pub(crate) fn open<T: Client>(worker: &Rc<Worker>, stream: T, peer: Rc<Peer>, prelude: Prelude) {
-    Stats::add(&worker.stats.accepted, 1);
-    Stats::add(&worker.stats.connections, 1);
-    let guard = Counted(Opened::new(worker, stream.as_raw_fd()));
+fn open<T: Client>(worker: &Rc<Worker>, stream: T, peer: Rc<Peer>, prelude: Prelude) {
+    let guard = Counted::new(worker, stream.as_raw_fd());
     tokio::task::spawn_local(async move {
         let worker = &guard.0.worker;
         let Some((stream, peer)) = introduced(stream, peer, worker, prelude).await else { return };
@@ -236,6 +235,14 @@ pub(crate) fn open<T: Client>(worker: &Rc<Worker>, stream: T, peer: Rc<Peer>, pr
         } else if let Some((stream, peer)) = encrypt(stream, peer, worker).await {
             speak(stream, peer, worker).await;
         }
+    });
+}
+
+/// Serves the request of a ticket.
+pub(crate) fn take_over(worker: &Rc<Worker>, stream: UnixStream, origin: Origin, received: BytesMut) {
+    let guard = Counted::new(worker, stream.as_raw_fd());
+    tokio::task::spawn_local(async move {
+        connection::serve_handed_over(stream, received, origin, Rc::clone(&guard.0.worker)).await;
     });
 }
 
@@ -322,6 +329,14 @@ impl Drop for Opened {
 
 /// Counts a connection for as long as its task lives.
 struct Counted(Opened);
+
+impl Counted {
+    fn new(worker: &Rc<Worker>, fd: RawFd) -> Self {
+        Stats::add(&worker.stats.accepted, 1);
+        Stats::add(&worker.stats.connections, 1);
+        Self(Opened::new(worker, fd))
+    }
+}
 
 impl Drop for Counted {
     fn drop(&mut self) {

@@ -3,12 +3,14 @@
 use std::ops::Range;
 use std::rc::Rc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::header::{HeaderList, list_elements};
 use crate::tls::TlsInfo;
 use crate::websocket::handshake::Offer;
 
 /// HTTP version of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Version {
     /// HTTP/1.0.
     Http10,
@@ -102,6 +104,8 @@ pub struct RequestHead {
     pub(crate) query: Range<usize>,
     /// Version of the request line.
     pub version: Version,
+    /// What the client speaks, which is another version when a worker has handed the request over: for the scope.
+    pub client_version: Version,
     /// Scope type the request leads to.
     pub kind: ScopeKind,
     /// Body framing.

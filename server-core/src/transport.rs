@@ -112,7 +112,7 @@ impl Transport for UnixStream {
     fn reset_on_close(&self) {}
 }
 
-fn has_hung_up(socket: &impl AsFd) -> bool {
+pub(crate) fn has_hung_up(socket: &impl AsFd) -> bool {
     let mut fds = [PollFd::new(socket, PollFlags::RDHUP)];
     poll(&mut fds, Some(&rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok()
         && fds[0].revents().intersects(PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR)

@@ -89,7 +89,9 @@ impl State {
 
 /// All slots of a server.
 pub struct Scoreboard {
-    words: &'static [AtomicU64],
+    slots: &'static [AtomicU64],
+    /// How many of the first slots were ever used: nobody looks at those behind them.
+    used: &'static AtomicU64,
     memory: OwnedFd,
 }
 
@@ -99,7 +101,7 @@ impl Scoreboard {
     /// # Errors
     /// When the kernel refuses it.
     pub fn create(slots: usize) -> io::Result<Self> {
-        let memory = shared::create(slots * SLOT_WORDS)?;
+        let memory = shared::create((slots + 1) * SLOT_WORDS)?;
         Self::open(memory, slots)
     }
 
@@ -108,25 +110,27 @@ impl Scoreboard {
     /// # Errors
     /// When it cannot be mapped.
     pub fn open(memory: OwnedFd, slots: usize) -> io::Result<Self> {
-        Ok(Self { words: shared::map(&memory, slots * SLOT_WORDS)?, memory })
+        let (slots, rest) = shared::map(&memory, (slots + 1) * SLOT_WORDS)?.split_at(slots * SLOT_WORDS);
+        Ok(Self { slots, used: &rest[0], memory })
     }
 
     /// Number of slots.
     #[must_use]
     pub fn slots(&self) -> usize {
-        self.words.len() / SLOT_WORDS
+        self.slots.len() / SLOT_WORDS
     }
 
     /// One slot, if there are that many.
     #[must_use]
     pub fn slot(&self, index: usize) -> Option<Slot> {
-        self.words.chunks_exact(SLOT_WORDS).nth(index).map(|words| Slot { words })
+        let words = self.slots.chunks_exact(SLOT_WORDS).nth(index)?;
+        Some(Slot { words, used: self.used, index })
     }
 
     /// All slots but one.
     #[must_use]
-    pub fn others(&self, index: usize) -> Vec<Slot> {
-        (0..self.slots()).filter(|&other| other != index).filter_map(|other| self.slot(other)).collect()
+    pub fn others(&self, index: usize) -> Others {
+        Others { slots: self.slots, used: self.used, index }
     }
 
     /// The memory, for handing to another process.
@@ -136,23 +140,45 @@ impl Scoreboard {
     }
 }
 
+/// The places of all others.
+#[derive(Clone, Copy)]
+pub struct Others {
+    slots: &'static [AtomicU64],
+    used: &'static AtomicU64,
+    index: usize,
+}
+
+impl Others {
+    /// Those that are in use, or were.
+    pub fn iter(&self) -> impl Iterator<Item = Slot> {
+        let Self { slots, used, index: own } = *self;
+        let count = usize::try_from(used.load(Ordering::Relaxed)).unwrap_or(usize::MAX);
+        let places = slots.chunks_exact(SLOT_WORDS).take(count).enumerate();
+        places.filter(move |&(index, _)| index != own).map(move |(index, words)| Slot { words, used, index })
+    }
+}
+
 /// One worker's place.
 #[derive(Clone, Copy)]
 pub struct Slot {
     words: &'static [AtomicU64],
+    used: &'static AtomicU64,
+    index: usize,
 }
 
 impl Slot {
     /// A slot that only this process sees, for a server without workers.
     #[must_use]
     pub fn private() -> Self {
-        let words: Vec<AtomicU64> = (0..SLOT_WORDS).map(|_| AtomicU64::new(0)).collect();
-        Self { words: words.leak() }
+        let words: Vec<AtomicU64> = (0..=SLOT_WORDS).map(|_| AtomicU64::new(0)).collect();
+        let (words, rest) = words.leak().split_at(SLOT_WORDS);
+        Self { words, used: &rest[0], index: 0 }
     }
 
     /// Takes the slot for a new worker: everything starts at zero, the heartbeat at now.
     pub fn assign(&self, worker_num: u32, generation: u32) {
         self.clear();
+        self.used.fetch_max(self.index as u64 + 1, Ordering::Relaxed);
         self.set(Field::WorkerNum, worker_num.into());
         self.set(Field::Generation, generation.into());
         self.set(Field::Started, monotonic_ms());
@@ -352,12 +378,13 @@ mod tests {
     fn only_a_serving_worker_with_room_counts() {
         let scoreboard = Scoreboard::create(3).unwrap();
         let others = scoreboard.others(1);
-        assert_eq!(others.len(), 2);
+        assert_eq!(others.iter().count(), 0, "nobody was ever there");
         let anybody = |limit| others.iter().any(|slot| slot.has_room(limit));
         assert!(!anybody(10), "free slots take no connections");
         let neighbour = scoreboard.slot(2).unwrap();
         neighbour.assign(1, 1);
         assert!(!anybody(10), "it does not serve yet");
+        assert_eq!(others.iter().count(), 2, "all up to the last that was used, but our own");
         neighbour.set_state(State::Ready);
         let stats = Stats::default();
         stats.connections.set(9);

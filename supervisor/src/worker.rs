@@ -20,7 +20,7 @@ use crate::channel::{self, Receiver};
 use crate::log::capture::{self, Capture};
 use crate::messages::{FromWorker, Order, ToWorker, fitting};
 use crate::process::{fork, title};
-use crate::scoreboard::{Scoreboard, Slot, State};
+use crate::scoreboard::{Others, Scoreboard, Slot, State};
 use crate::settings::{Settings, optional};
 use crate::signals::{self, Request, Signals};
 use crate::{daemon, exit, log, mold, staff};
@@ -34,7 +34,7 @@ pub struct Post {
     channel: OwnedFd,
     slot: Slot,
     /// All slots but ours.
-    neighbours: Vec<Slot>,
+    neighbours: Others,
 }
 
 impl Post {
@@ -209,7 +209,7 @@ fn connect(post: &Post, max_connections: usize) -> io::Result<(Rc<WorkerHost>, O
     let host = WorkerHost {
         channel: RefCell::new(Some(post.channel.try_clone()?)),
         slot: post.slot,
-        neighbours: post.neighbours.clone(),
+        neighbours: post.neighbours,
         max_connections: u64::try_from(max_connections).unwrap_or(u64::MAX),
     };
     Ok((Rc::new(host), post.channel.try_clone()?, signals::keep()?))
@@ -241,7 +241,7 @@ struct WorkerHost {
     channel: RefCell<Option<OwnedFd>>,
     slot: Slot,
     /// All slots but ours.
-    neighbours: Vec<Slot>,
+    neighbours: Others,
     max_connections: u64,
 }
 
@@ -276,7 +276,7 @@ impl Host for WorkerHost {
     }
 
     fn pool_waiting_elsewhere(&self) -> u64 {
-        self.neighbours.iter().map(Slot::pool_waiting).sum()
+        self.neighbours.iter().map(|slot| slot.pool_waiting()).sum()
     }
 
     fn draining(&self, connections: u64) {

@@ -235,13 +235,14 @@ fn over_tls_and_http2_the_pool_answers_as_on_plain_connections() {
     let server = start(psgi().workers(2).args(identity.options()).args(["--pool-queue-limit", "1"]), 1);
     let ca = authority.file();
     let url = |path: &str| format!("https://localhost:{}{path}", server.address().port());
-    for version in ["--http1.1", "--http2"] {
+    for (version, protocol) in [("--http1.1", "HTTP/1.1"), ("--http2", "HTTP/2")] {
         let ask = |path: &str, more: &[&str]| {
             let url = url(path);
             curl([&["--ipv4", version, "--cacert", ca.to_str().expect("a path")], more, &[url.as_str()]].concat())
         };
         let shown = ask("/shown?q", &["-d", "four", "-H", "X-Test: t"]);
-        assert_eq!((shown.status, shown.text()), (200, "POST /shown q 127.0.0.1 HTTP/1.1 t body=4\n"), "{version}");
+        let expected = format!("POST /shown q 127.0.0.1 {protocol} t body=4\n");
+        assert_eq!((shown.status, shown.text()), (200, &*expected), "{version}");
         assert_eq!(ask("/big/4000000", &[]).body.len(), 4_000_000, "{version}");
         assert_eq!(ask("/stream", &[]).text(), "part 1\npart 2\npart 3\n", "{version}");
         assert_eq!(ask("/die", &[]).status, 500, "{version}");
@@ -298,6 +299,51 @@ fn read_on(mut slow: UnixStream, mut received: Vec<u8>) -> usize {
     let (response, _) = Response::parse(&received, "GET").expect("it is HTTP").expect("it has a head");
     assert!(response.complete);
     response.body.len()
+}
+
+#[test]
+fn a_long_upload_waits_for_the_pool_only_so_long() {
+    let server = start(psgi().workers(2).args(["--pool-queue-timeout", "0.5"]), 1);
+    let address = server.address();
+    let busy = thread::spawn(move || load::get(address, "/sleep/2"));
+    thread::sleep(Duration::from_millis(300));
+    // More than the kernel holds for a stream that nobody reads.
+    let mut client = Raw::connect(address);
+    client.send("POST /p HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3000000\r\n\r\n");
+    client.send("b".repeat(500_000));
+    client.read_until_contains("HTTP/1.1 503");
+    assert_eq!(busy.join().expect("it ends").expect("it is answered").status, 200);
+}
+
+#[test]
+fn a_request_whose_client_has_gone_before_its_turn_is_not_run() {
+    let setup = psgi();
+    let mark = setup.path("mark");
+    let text = format!(
+        "sub {{ select undef, undef, undef, 1 if $_[0]{{PATH_INFO}} eq '/sleep'; \
+         open my $file, '>>', '{}'; print $file $_[0]{{PATH_INFO}}; [200, [], ['done']] }}",
+        mark.display()
+    );
+    let server = start(setup.file("app.psgi", text).workers(1), 1);
+    let address = server.address();
+    let busy = thread::spawn(move || load::get(address, "/sleep"));
+    thread::sleep(Duration::from_millis(300));
+    let mut leaves = Raw::connect(address);
+    leaves.send("GET /gone HTTP/1.1\r\nHost: x\r\n\r\n");
+    thread::sleep(Duration::from_millis(100));
+    drop(leaves);
+    assert_eq!(busy.join().expect("it ends").expect("it is answered").status, 200);
+    assert_eq!(get(&server, "/last").status, 200);
+    assert_eq!(std::fs::read_to_string(mark).expect("it was written"), "/sleep/last");
+}
+
+#[test]
+fn the_pool_sees_the_version_that_the_client_speaks() {
+    let server = start(psgi(), 1);
+    for version in ["HTTP/1.0", "HTTP/1.1"] {
+        let answer = request(&server, &format!("GET /v {version}\r\nHost: x\r\nConnection: close\r\n\r\n"));
+        assert!(answer.contains(&format!(" {version} - body=0")), "{answer}");
+    }
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub(crate) fn call_application(
         },
         path_is_text: c_int::from(path_is_text),
         fullflush: c_int::from(config.fullflush),
-        http_version: head.version.as_str().into(),
+        http_version: head.client_version.as_str().into(),
         method: head.method().into(),
         scheme: scheme(head.kind, peer.secure).into(),
         path: path_bytes.into(),

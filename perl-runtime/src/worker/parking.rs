@@ -5,6 +5,8 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use tokio::io::Interest;
+
 use super::{Engine, Loop};
 use crate::call::Exited;
 use crate::foreign::Foreign;
@@ -117,7 +119,7 @@ impl Loop {
         if let Some(fd) = native::reactor().descriptor() {
             let engine = self.engine.borrow();
             let _inside = engine.as_ref().map(|engine| engine.runtime.enter());
-            match fd.and_then(descriptor::watched) {
+            match fd.and_then(|fd| descriptor::watched(fd, Interest::READABLE)) {
                 Ok(fd) => *self.perl_fds.borrow_mut() = Some(fd),
                 Err(error) => tracing::error!(%error, "descriptors of the application cannot be watched"),
             }

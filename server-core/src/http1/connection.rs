@@ -18,9 +18,10 @@ use crate::http1::body::{BodyDecoder, Decoded};
 use crate::http1::ending::LINGER;
 use crate::http1::head::{self, HeadScanner};
 use crate::http2;
+use crate::pool::ticket::Origin;
 use crate::reason::Reason;
 use crate::refusal::Refusal;
-use crate::scope::{Peer, RequestHead};
+use crate::scope::{Peer, RequestHead, Version};
 use crate::service;
 use crate::stats::Stats;
 use crate::timer::{Timer, earliest};
@@ -37,24 +38,22 @@ const PIPELINE_ROOM: usize = 16 * 1024;
 
 /// Serves one connection until it closes.
 pub(crate) async fn serve<T: Transport>(io: T, peer: Rc<Peer>, worker: Rc<Worker>) {
-    let mut connection = Connection::new(io, peer, &worker);
-    loop {
-        match connection.next_request().await {
-            Next::Request(head) => match connection.exchange(*head).await {
-                After::NextRequest => {}
-                After::Close => return connection.linger().await,
-                // What was refused has been answered.
-                After::Cut | After::Upgrade | After::Refuse(_) => return,
-            },
-            Next::Http2 => {
-                let Connection { io, peer, buffer, .. } = connection;
-                // Boxed, so that the task of an HTTP/1 connection does not grow by it.
-                return Box::pin(http2::connection::serve(io, buffer, peer, Rc::clone(&worker))).await;
-            }
-            Next::Refuse(refusal) => return connection.refuse(refusal).await,
-            Next::Close => return connection.io.say_goodbye(),
-        }
-    }
+    let connection = Connection::new(io, peer, &worker);
+    connection.live().await;
+}
+
+/// Answers the one request that a worker hands over on a stream of its own. What of it was received comes along.
+pub(crate) async fn serve_handed_over<T: Transport>(
+    io: T,
+    received: BytesMut,
+    origin: Origin,
+    worker: Rc<Worker>,
+) {
+    let client_version = origin.version();
+    let mut connection = Connection::new(io, Rc::new(Peer::from(origin)), &worker);
+    connection.buffer = received;
+    connection.handed_over = Some(client_version);
+    connection.live().await;
 }
 
 /// Answers 503 and closes: there is no room for this connection in any worker.
@@ -89,6 +88,8 @@ pub(super) struct Connection<'w, T> {
     last: Last,
     /// The first bytes may be HTTP/2's preface (RFC 9113 §3.3).
     pub(super) may_be_http2: bool,
+    /// Another process of ours hands a request over here: the version that its client speaks.
+    handed_over: Option<Version>,
 }
 
 /// The last exchange, if its application still holds on to it when the connection ends.
@@ -132,6 +133,29 @@ impl<'w, T: Transport> Connection<'w, T> {
             drain_since: None,
             last: Last(Weak::new()),
             may_be_http2,
+            handed_over: None,
+        }
+    }
+
+    async fn live(mut self) {
+        loop {
+            match self.next_request().await {
+                Next::Request(head) => match self.exchange(*head).await {
+                    After::NextRequest => {}
+                    // A stream between our own processes loses nothing when it is closed.
+                    After::Close if self.handed_over.is_some() => return,
+                    After::Close => return self.linger().await,
+                    // What was refused has been answered.
+                    After::Cut | After::Upgrade | After::Refuse(_) => return,
+                },
+                Next::Http2 => {
+                    let Connection { io, peer, buffer, worker, .. } = self;
+                    // Boxed, so that the task of an HTTP/1 connection does not grow by it.
+                    return Box::pin(http2::connection::serve(io, buffer, peer, worker)).await;
+                }
+                Next::Refuse(refusal) => return self.refuse(refusal).await,
+                Next::Close => return self.io.say_goodbye(),
+            }
         }
     }
 
@@ -216,6 +240,7 @@ impl<'w, T: Transport> Connection<'w, T> {
     async fn exchange(&mut self, mut head: RequestHead) -> After {
         let framing = head.framing;
         let waits_for_continue = head.expects_continue;
+        head.client_version = self.handed_over.unwrap_or(head.version);
         let now = self.worker.now();
         let peer = self.worker.admit(&self.peer, &mut head);
         let exchange = Exchange::new(head, peer, Rc::clone(&self.worker), now);

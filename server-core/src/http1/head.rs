@@ -139,6 +139,7 @@ fn tokenise<'b>(
         query: target.query,
         websocket: None,
         version,
+        client_version: version,
         framing,
         headers,
     };

@@ -38,6 +38,7 @@ pub(super) fn head(parts: &Parts, bodiless: bool, config: &Config) -> Result<Req
         path: ranges[1].clone(),
         query: ranges[2].clone(),
         version: Version::Http2,
+        client_version: Version::Http2,
         framing,
         keep_alive: true,
         // HTTP-6: no interim response on HTTP/2.

@@ -1,17 +1,18 @@
 //! The worker's side: hands a request to the pool and brings the answer back, without the application.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, pending};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
-use tokio::net::unix::{ReadHalf, WriteHalf};
+use slab::Slab;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
+use super::lane::Lane;
 use super::queue;
 use super::request::{write_body, write_head};
 use super::response::{read_body, read_head};
@@ -19,6 +20,9 @@ use super::ticket::{Origin, Ticket};
 use crate::event::{Content, ReceiveEvent, SendEvent};
 use crate::exchange::{CallEnd, Exchange};
 use crate::header::HeaderList;
+
+/// How often a request that waits is asked whether a process has taken it. Most are answered before the first time.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Limits of the pool as a worker sees it.
 #[derive(Debug, Clone)]
@@ -55,30 +59,56 @@ pub struct Gate {
     waiting: Waiting,
 }
 
-/// How the length of the queue gets around between workers: each counts what it has put in and nobody has taken.
-pub trait QueueDepth {
-    /// Requests of all other workers that wait.
+/// What a gate needs of its process.
+pub trait Surroundings {
+    /// Requests of all other workers that wait: the length of the queue gets around by each counting what it has put in and
+    /// nobody has taken.
     fn waiting_elsewhere(&self) -> u64;
     /// Shows the others how many requests of this worker wait.
     fn publish_waiting(&self, waiting: u64);
+    /// Has the runtime watch a stream.
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    fn watch(&self, stream: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>>;
+    /// Memory that the kernel holds for what was sent on a stream and not read at its other end.
+    ///
+    /// # Errors
+    /// When it is no stream.
+    fn unread(&self, stream: BorrowedFd<'_>) -> io::Result<usize>;
 }
 
+/// What of this worker waits for a pool process.
 struct Waiting {
-    requests: Cell<u64>,
+    /// Those taken since the last look still among them.
+    requests: RefCell<Slab<Rc<Lane>>>,
     /// Jobs of the application, as it counts them (WP-7: one limit for all).
     jobs: Cell<u64>,
-    depth: Box<dyn QueueDepth>,
+    surroundings: Rc<dyn Surroundings>,
 }
 
 impl Waiting {
-    fn set(&self, requests: u64, jobs: u64) {
-        self.requests.set(requests);
-        self.jobs.set(jobs);
-        self.depth.publish_waiting(requests + jobs);
+    fn here(&self) -> u64 {
+        self.requests.borrow().len() as u64 + self.jobs.get()
     }
 
     fn everywhere(&self) -> u64 {
-        self.requests.get() + self.jobs.get() + self.depth.waiting_elsewhere()
+        self.here() + self.surroundings.waiting_elsewhere()
+    }
+
+    /// Whether the limit is reached, after a look when it seems so. Others may not have looked for [`LOOK`]: at most as many
+    /// as there are pool processes are then counted too many.
+    fn reaches(&self, limit: u64) -> bool {
+        if self.everywhere() < limit {
+            return false;
+        }
+        self.requests.borrow_mut().retain(|_, lane| !lane.is_taken());
+        self.publish();
+        self.everywhere() >= limit
+    }
+
+    fn publish(&self) {
+        self.surroundings.publish_waiting(self.here());
     }
 }
 
@@ -99,8 +129,8 @@ enum Failure {
 impl Gate {
     /// A gate to the queue.
     #[must_use]
-    pub fn new(queue: OwnedFd, options: GateOptions, depth: Box<dyn QueueDepth>) -> Self {
-        Self { queue, options, waiting: Waiting { requests: Cell::new(0), jobs: Cell::new(0), depth } }
+    pub fn new(queue: OwnedFd, options: GateOptions, surroundings: Rc<dyn Surroundings>) -> Self {
+        Self { queue, options, waiting: Waiting { requests: RefCell::default(), jobs: Cell::new(0), surroundings } }
     }
 
     /// The limits of this gate.
@@ -112,7 +142,8 @@ impl Gate {
     /// Counts jobs of this worker that began or ceased to wait; returns how much waits in all workers.
     pub fn jobs_wait(&self, change: i64) -> u64 {
         if change != 0 {
-            self.waiting.set(self.waiting.requests.get(), self.waiting.jobs.get().saturating_add_signed(change));
+            self.waiting.jobs.set(self.waiting.jobs.get().saturating_add_signed(change));
+            self.waiting.publish();
         }
         self.waiting.everywhere()
     }
@@ -126,7 +157,7 @@ impl Gate {
     /// Whether the queue is at its limit.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.waiting.everywhere() >= self.options.queue_limit
+        self.waiting.reaches(self.options.queue_limit)
     }
 
     /// Puts a job of the application into the queue, with the stream its code speaks on. `false` when the queue is full.
@@ -146,48 +177,34 @@ impl Gate {
     }
 
     async fn relay(&self, exchange: &Rc<Exchange>) -> Result<(), Failure> {
-        let body = collect(exchange).await?;
-        let mut stream = self.queue_up(exchange).await?;
-        let (reader, writer) = stream.split();
-        tokio::select! {
-            biased;
-            answered = self.answer(exchange, reader) => answered,
-            failure = upload(exchange, writer, body) => Err(failure),
-        }
-    }
-
-    /// Waits until a pool process has taken the request.
-    async fn queue_up(&self, exchange: &Rc<Exchange>) -> Result<UnixStream, Failure> {
+        let (body, more) = collect(exchange).await?;
         if self.is_full() {
             return Err(Failure::Full);
         }
-        let broken = |error: io::Error| Failure::Broken(error.to_string());
-        let (mut ours, theirs) = UnixStream::pair().map_err(broken)?;
-        let ticket = Ticket::Request(Origin::from(exchange.peer()));
-        if !queue::put(self.queue.as_fd(), &ticket, theirs.as_fd()).map_err(broken)? {
-            return Err(Failure::Full);
-        }
-        drop(theirs);
-        let _waits = Waits::new(&self.waiting);
-        let limit = self.options.queue_timeout;
+        let mut first = Vec::with_capacity(1024 + body.len());
+        write_head(exchange.head(), &mut first);
+        write_body(exchange, &body, more, &mut first);
+        let ticket = Ticket::Request(Origin::new(exchange.peer(), exchange.head().version));
+        let (queue, surroundings) = (self.queue.as_fd(), &self.waiting.surroundings);
+        let opened = Lane::open(queue, &ticket, first, more, surroundings);
+        let (lane, rest) = opened.map_err(|error| Failure::Broken(error.to_string()))?.ok_or(Failure::Full)?;
+        let lane = Rc::new(lane);
         tokio::select! {
-            taken = within(limit, ours.read_u8()) => match taken {
-                Some(Ok(_)) => Ok(ours),
-                Some(Err(error)) => Err(broken(error)),
-                None => Err(Failure::NotTaken(limit.unwrap_or_default())),
-            },
-            _ = exchange.gone() => Err(Failure::Gone),
+            biased;
+            answered = self.answer(exchange, &lane) => answered,
+            failure = upload(exchange, &lane, rest, more) => Err(failure),
         }
     }
 
     /// Brings the answer to the client.
-    async fn answer(&self, exchange: &Exchange, mut reader: ReadHalf<'_>) -> Result<(), Failure> {
-        let mut buffer = BytesMut::with_capacity(16 * 1024);
+    async fn answer(&self, exchange: &Exchange, lane: &Rc<Lane>) -> Result<(), Failure> {
+        let mut buffer = BytesMut::new();
+        self.await_answer(exchange, lane, &mut buffer).await?;
         let mut head = loop {
             if let Some(head) = read_head(&mut buffer, exchange.head().is_head()).map_err(Failure::Broken)? {
                 break head;
             }
-            self.read(&mut reader, &mut buffer).await?;
+            self.receive(exchange, lane, &mut buffer).await?;
         };
         let headers = std::mem::take(&mut head.headers);
         let start = SendEvent::ResponseStart { status: head.status, headers, trailers: false };
@@ -201,7 +218,7 @@ impl Gate {
                         return Ok(());
                     }
                 }
-                None => self.read(&mut reader, &mut buffer).await?,
+                None => self.receive(exchange, lane, &mut buffer).await?,
             }
         }
     }
@@ -210,13 +227,39 @@ impl Gate {
         exchange.deliver(event, self.options.buffer).await.map_err(Failure::Broken)
     }
 
-    async fn read(&self, reader: &mut ReadHalf<'_>, buffer: &mut BytesMut) -> Result<(), Failure> {
-        match within(self.options.timeout, reader.read_buf(buffer)).await {
-            Some(Ok(0)) => Err(Failure::Broken("it ended before its response was complete".to_owned())),
-            Some(Ok(_)) => Ok(()),
-            Some(Err(error)) => Err(Failure::Broken(error.to_string())),
+    /// The first bytes of the answer: until the request is taken the limit is that of the queue.
+    async fn await_answer(&self, exchange: &Exchange, lane: &Rc<Lane>, buffer: &mut BytesMut) -> Result<(), Failure> {
+        let waits = Waits::new(&self.waiting, lane);
+        let since = Instant::now();
+        loop {
+            let left = self.options.queue_timeout.map(|limit| limit.saturating_sub(since.elapsed()));
+            let look = left.map_or(LOOK, |left| left.min(LOOK));
+            match tokio::time::timeout(look, lane.receive(&exchange.worker().scratch, buffer)).await {
+                Ok(received) => return something(received),
+                Err(_) if lane.is_taken() => break,
+                Err(_) if left.is_some_and(|left| left <= look) => {
+                    return Err(Failure::NotTaken(self.options.queue_timeout.unwrap_or_default()));
+                }
+                Err(_) => {}
+            }
+        }
+        drop(waits);
+        self.receive(exchange, lane, buffer).await
+    }
+
+    async fn receive(&self, exchange: &Exchange, lane: &Lane, buffer: &mut BytesMut) -> Result<(), Failure> {
+        match within(self.options.timeout, lane.receive(&exchange.worker().scratch, buffer)).await {
+            Some(received) => something(received),
             None => Err(Failure::Silent(self.options.timeout.unwrap_or_default())),
         }
+    }
+}
+
+fn something(received: io::Result<usize>) -> Result<(), Failure> {
+    match received {
+        Ok(0) => Err(Failure::Broken("it ended before its response was complete".to_owned())),
+        Ok(_) => Ok(()),
+        Err(error) => Err(Failure::Broken(error.to_string())),
     }
 }
 
@@ -236,14 +279,14 @@ async fn collect(exchange: &Exchange) -> Result<(Bytes, bool), Failure> {
     }
 }
 
-/// Sends head and body, then waits for the client to go. Returns only when it has gone: how the request went is for the
-/// answer to tell.
-async fn upload(exchange: &Exchange, mut writer: WriteHalf<'_>, (body, mut more): (Bytes, bool)) -> Failure {
-    let mut out = Vec::with_capacity(1024 + body.len());
-    write_head(exchange.head(), &mut out);
-    write_body(exchange, &body, more, &mut out);
+/// Sends what is left of the request, then waits for the client to go. Returns only when it has gone: how the request went
+/// is for the answer to tell.
+async fn upload(exchange: &Exchange, lane: &Lane, mut out: Vec<u8>, mut more: bool) -> Failure {
+    if (more || !out.is_empty()) && lane.taken().await.is_err() {
+        return pending().await;
+    }
     loop {
-        if writer.write_all(&out).await.is_err() {
+        if lane.send(&out).await.is_err() {
             // It answers without reading on, or it died: the other direction knows.
             return pending().await;
         }
@@ -312,17 +355,28 @@ async fn report(exchange: &Rc<Exchange>, failure: &Failure) -> CallEnd {
 }
 
 /// Counts a request that waits, however its wait ends.
-struct Waits<'w>(&'w Waiting);
+struct Waits<'w> {
+    waiting: &'w Waiting,
+    lane: &'w Rc<Lane>,
+    key: usize,
+}
 
 impl<'w> Waits<'w> {
-    fn new(waiting: &'w Waiting) -> Self {
-        waiting.set(waiting.requests.get() + 1, waiting.jobs.get());
-        Self(waiting)
+    fn new(waiting: &'w Waiting, lane: &'w Rc<Lane>) -> Self {
+        let key = waiting.requests.borrow_mut().insert(Rc::clone(lane));
+        waiting.publish();
+        Self { waiting, lane, key }
     }
 }
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        self.0.set(self.0.requests.get() - 1, self.0.jobs.get());
+        let mut requests = self.waiting.requests.borrow_mut();
+        // A look may have taken it out, and the place may be another's by now.
+        if requests.get(self.key).is_some_and(|lane| Rc::ptr_eq(lane, self.lane)) {
+            requests.remove(self.key);
+            drop(requests);
+            self.waiting.publish();
+        }
     }
 }

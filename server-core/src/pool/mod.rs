@@ -7,6 +7,7 @@
 
 pub mod gate;
 pub mod jobs;
+mod lane;
 pub mod queue;
 mod request;
 mod response;

@@ -45,21 +45,21 @@ pub fn put(queue: BorrowedFd<'_>, ticket: &Ticket, stream: BorrowedFd<'_>) -> io
     }
 }
 
-/// Takes the next ticket.
+/// Takes the next ticket, by way of `space`.
 ///
 /// # Errors
 /// `WouldBlock` when there is none; anything else is a broken queue or ticket.
-pub fn take(queue: BorrowedFd<'_>) -> io::Result<(Ticket, OwnedFd)> {
-    let mut text = vec![0; TICKET_LIMIT];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut attached = RecvAncillaryBuffer::new(&mut space);
-    let received = recvmsg(queue, &mut [IoSliceMut::new(&mut text)], &mut attached, RecvFlags::CMSG_CLOEXEC)?;
+pub fn take(queue: BorrowedFd<'_>, space: &mut Vec<u8>) -> io::Result<(Ticket, OwnedFd)> {
+    space.resize(TICKET_LIMIT, 0);
+    let mut attachment = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut attached = RecvAncillaryBuffer::new(&mut attachment);
+    let received = recvmsg(queue, &mut [IoSliceMut::new(space)], &mut attached, RecvFlags::CMSG_CLOEXEC)?;
     let stream = attached.drain().find_map(|message| match message {
         RecvAncillaryMessage::ScmRights(mut streams) => streams.next(),
         _ => None,
     });
     let stream = stream.ok_or_else(|| io::Error::other("a ticket without a stream"))?;
-    let ticket = serde_json::from_slice(&text[..received.bytes]).map_err(io::Error::other)?;
+    let ticket = serde_json::from_slice(&space[..received.bytes]).map_err(io::Error::other)?;
     Ok((ticket, stream))
 }
 
@@ -81,13 +81,14 @@ mod tests {
     #[test]
     fn a_ticket_goes_to_one_taker_with_its_stream() {
         let (put_end, take_end) = make().unwrap();
-        assert_eq!(take(take_end.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let space = &mut Vec::new();
+        assert_eq!(take(take_end.as_fd(), space).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         let (ours, theirs) = UnixStream::pair().unwrap();
         assert!(put(put_end.as_fd(), &Ticket::Job, theirs.as_fd()).unwrap());
         drop(theirs);
-        let (ticket, stream) = take(take_end.as_fd()).unwrap();
+        let (ticket, stream) = take(take_end.as_fd(), space).unwrap();
         assert_eq!(ticket, Ticket::Job);
-        assert_eq!(take(take_end.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(take(take_end.as_fd(), space).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         let mut ours = ours;
         drop(stream);
         assert_eq!(ours.read(&mut [0; 1]).unwrap(), 0, "the only other end is closed");

@@ -4,16 +4,16 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::scope::Peer;
+use crate::scope::{Peer, Version};
 use crate::tls::info::{Protocol, TlsInfo};
 
-/// First byte on the stream: a pool process has taken the ticket and begins.
+/// First byte on the stream of a job: a pool process has taken the ticket and begins.
 pub const TAKEN: u8 = b'+';
 
 /// What a pool process is asked to do with the stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ticket {
-    /// Answer the request that comes in HTTP/1.1 on the stream.
+    /// Answer the request that is on the stream, in HTTP/1.1.
     Request(Origin),
     /// Run the job that the application's own code has written to the stream.
     Job,
@@ -26,13 +26,20 @@ pub struct Origin {
     server: (String, Option<u16>),
     tls: Option<Rc<TlsInfo>>,
     secure: bool,
+    version: Version,
 }
 
-impl From<&Peer> for Origin {
-    fn from(peer: &Peer) -> Self {
+impl Origin {
+    /// The origin of a request of this version on a connection with this peer.
+    pub(super) fn new(peer: &Peer, version: Version) -> Self {
         // Between our own processes it is HTTP/1.1, whatever the client speaks.
         let tls = peer.tls.as_deref().map(|tls| Rc::new(TlsInfo { protocol: Protocol::Http1, ..tls.clone() }));
-        Self { client: peer.client.clone(), server: peer.server.clone(), tls, secure: peer.secure }
+        Self { client: peer.client.clone(), server: peer.server.clone(), tls, secure: peer.secure, version }
+    }
+
+    /// The version that the client speaks.
+    pub(crate) fn version(&self) -> Version {
+        self.version
     }
 }
 
