@@ -252,7 +252,11 @@ impl Loop {
         }
         self.lag.held();
         self.repair_signals();
-        self.drain()?;
+        // Another loop that waits is told by the eventfd alone.
+        let outer = self.core.wakes.put_off(self.foreign.get().is_none());
+        let drained = self.drain();
+        self.core.wakes.put_off(outer);
+        drained?;
         self.host.turn(&self.core.stats);
         if self.core.is_full() {
             self.core.others_are_full.set(self.host.others_are_full());

@@ -52,6 +52,7 @@ pub mod status;
 pub mod timer;
 pub mod tls;
 pub mod transport;
+pub mod wakes;
 pub mod websocket;
 mod wire;
 pub mod worker;

@@ -19,6 +19,7 @@ use crate::scope::{Peer, RequestHead};
 use crate::service::Service;
 use crate::stats::Stats;
 use crate::tls::Terminator;
+use crate::wakes::Wakes;
 
 /// Size of the shared read buffer: the most one read takes from a socket.
 const SCRATCH: usize = 64 * 1024;
@@ -31,6 +32,8 @@ pub struct Worker {
     pub stats: Stats,
     /// Exchanges ready for the application side.
     pub inbox: Inbox,
+    /// Connections to be polled.
+    pub wakes: Wakes,
     /// Graceful shutdown.
     pub drain: Drain,
     /// Whether no other worker could take a connection: told by whoever knows them; true for a worker that is alone.
@@ -71,6 +74,7 @@ impl Worker {
             config,
             stats: Stats::default(),
             inbox: Inbox::default(),
+            wakes: Wakes::default(),
             drain: Drain::default(),
             others_are_full: Cell::new(true),
             was_full: Cell::new(false),

@@ -347,6 +347,33 @@ fn the_pool_sees_the_version_that_the_client_speaks() {
 }
 
 #[test]
+fn trlr_4_trailers_come_through_the_pool() {
+    let text = app::perl(
+        r#"async sub ($scope, $receive, $send) {
+            die "Unsupported scope type: $scope->{type}" if $scope->{type} ne 'http';
+            if (my $answered = $scope->{'pagi.connection'}->hand_over) { return await $answered }
+            my $promised = $scope->{path} eq '/promised';
+            await $send->({ type => 'http.response.start', status => 200, headers => [], trailers => $promised });
+            await $send->({ type => 'http.response.body', body => "pid $$", more => 0 });
+            await $send->({ type => 'http.response.trailers', headers => [['x-sum', '7']] }) if $promised;
+        }"#,
+    );
+    let server = start(Setup::perl(&text).workers(1).args(["--http2"]), 1);
+    let pid = format!("pid {}", pool_processes(&server)[0]);
+    let answer = request(&server, "GET /promised HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(answer.contains(&pid) && answer.ends_with("\r\n0\r\nx-sum: 7\r\n\r\n"), "{answer}");
+    let answer = request(&server, "GET /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(answer.contains(&pid) && answer.ends_with("\r\n0\r\n\r\n"), "{answer}");
+    let answer = request(&server, "GET /none HTTP/1.0\r\n\r\n");
+    assert!(answer.ends_with(&pid), "{answer}");
+    for (path, sum) in [("/promised", Some("7")), ("/none", None)] {
+        let shown = curl(["--http2-prior-knowledge", &server.url(path)]);
+        assert!(shown.head.starts_with("HTTP/2 200"), "{}", shown.head);
+        assert_eq!((shown.exit, shown.text(), shown.header("x-sum")), (0, &*pid, sum), "{path}: {}", shown.head);
+    }
+}
+
+#[test]
 fn a_slow_client_occupies_no_pool_process() {
     let (server, slow, received) = beside_a_slow_client("8000000", 4_000_000);
     await_that("the pool process is free while the client reads", || get(&server, "/pid").status == 200);

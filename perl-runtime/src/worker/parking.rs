@@ -29,16 +29,19 @@ impl Loop {
         let mut first = true;
         let engine = self.engine.borrow();
         let Some(Engine { runtime, local }) = engine.as_ref() else { return };
+        let outer = self.core.wakes.put_off(false);
         local.block_on(
             runtime,
             poll_fn(|cx| {
                 if std::mem::replace(&mut first, false) {
+                    self.core.wakes.catch_up();
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
                 self.poll_parked(cx, deadline)
             }),
         );
+        self.core.wakes.put_off(outer);
     }
 
     /// The same in another loop: what the runtime has to do at once, then a wait there, then what came of it.
@@ -72,9 +75,11 @@ impl Loop {
         let mut polls = 0;
         let engine = self.engine.borrow();
         let Some(Engine { runtime, local }) = engine.as_ref() else { return false };
-        local.block_on(
+        let outer = self.core.wakes.put_off(false);
+        let is_ready = local.block_on(
             runtime,
             poll_fn(|cx| {
+                self.core.wakes.catch_up();
                 polls += 1;
                 let is_ready = self.poll_parked(cx, None).is_ready();
                 // Once for tasks that are awake, once for those that descriptors and timers have woken after that.
@@ -87,7 +92,9 @@ impl Loop {
                 }
                 Poll::Ready(is_ready)
             }),
-        )
+        );
+        self.core.wakes.put_off(outer);
+        is_ready
     }
 
     pub(super) fn poll_parked(&self, cx: &mut Context<'_>, deadline: Option<Instant>) -> Poll<()> {

@@ -266,9 +266,9 @@ impl Exchange {
         }
     }
 
-    fn wake_connection(inner: &mut Inner) {
+    fn wake_connection(&self, inner: &mut Inner) {
         if let Some(waker) = inner.connection.take() {
-            waker.wake();
+            self.worker.wakes.wake(waker);
         }
     }
 }

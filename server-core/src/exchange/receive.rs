@@ -16,7 +16,7 @@ impl Exchange {
     pub fn receive(&self) -> Option<ReceiveEvent> {
         let inner = &mut *self.inner.borrow_mut();
         if self.head.kind == ScopeKind::WebSocket {
-            return Self::receive_websocket(inner);
+            return self.receive_websocket(inner);
         }
         if let Some(reason) = Self::end_of_scope(inner) {
             return Some(ReceiveEvent::Disconnect { reason });
@@ -26,7 +26,7 @@ impl Exchange {
             inner.body_wanted = true;
             let more = !(inner.inbound_end && inner.inbound.is_empty());
             inner.final_delivered = !more;
-            Self::wake_connection(inner);
+            self.wake_connection(inner);
             return Some(ReceiveEvent::Request { body, more });
         }
         if inner.inbound_end && !inner.final_delivered {
@@ -38,7 +38,7 @@ impl Exchange {
             if self.head.expects_continue && !inner.sequence.is_started() {
                 inner.wire.interim_continue(&mut inner.out);
             }
-            Self::wake_connection(inner);
+            self.wake_connection(inner);
         }
         None
     }
@@ -103,7 +103,7 @@ impl Exchange {
                 CallEnd::Resolved => channel.session.application_returned(now, out),
                 CallEnd::Failed => channel.session.application_failed(now, out),
             });
-            Self::wake_connection(inner);
+            self.wake_connection(inner);
             return Verdict::Complete;
         }
         if inner.sequence == Sequence::SseStreaming && end == CallEnd::Resolved {
@@ -111,13 +111,13 @@ impl Exchange {
             inner.sequence = Sequence::SseClosed;
             inner.sse_close_reason = Some(String::new());
             inner.keepalive = None;
-            Self::wake_connection(inner);
+            self.wake_connection(inner);
             return Verdict::Complete;
         }
         inner.reason = Some(Reason::ServerError);
         inner.held = false;
         inner.keepalive = None;
-        Self::wake_connection(inner);
+        self.wake_connection(inner);
         if inner.sequence.is_started() {
             // The client gets to see the head, as it would of any response that breaks off.
             let _ = self.commit(inner);
@@ -141,7 +141,7 @@ impl Exchange {
             if let Some(channel) = &mut inner.websocket {
                 let now = self.worker.now();
                 inner.out.append(|out| channel.session.shut_down(now, out));
-                Self::wake_connection(inner);
+                self.wake_connection(inner);
                 return;
             }
             if inner.gone || inner.sequence != Sequence::SseStreaming {
@@ -152,7 +152,7 @@ impl Exchange {
             inner.sse_close_reason = Some(reason.token().to_owned());
             inner.keepalive = None;
             inner.ended_by_server = true;
-            Self::wake_connection(inner);
+            self.wake_connection(inner);
         }
         self.notify();
     }

@@ -49,7 +49,7 @@ impl Exchange {
         self.take(inner, event)?;
         inner.last_activity = self.worker.now();
         if !inner.held {
-            Self::wake_connection(inner);
+            self.wake_connection(inner);
         }
         // FLOW-15: an event is accepted while the buffer is below the mark, however large it is.
         Ok(if was_high { Sent::Behind } else { Sent::Done })
@@ -157,7 +157,7 @@ impl Exchange {
             handle.any = true;
         }
         inner.last_activity = self.worker.now();
-        Self::wake_connection(inner);
+        self.wake_connection(inner);
         let high = inner.out.buffered() >= self.worker.config.write_high_watermark;
         Ok(if high { Sent::Behind } else { Sent::Done })
     }
@@ -169,7 +169,7 @@ impl Exchange {
             let terminal = inner.sequence.is_complete();
             Self::finish_body(inner, terminal);
             inner.held = false;
-            Self::wake_connection(inner);
+            self.wake_connection(inner);
         }
     }
 
@@ -180,7 +180,7 @@ impl Exchange {
         if handle.any {
             inner.reason.get_or_insert(Reason::ServerError);
             inner.cut = true;
-            Self::wake_connection(inner);
+            self.wake_connection(inner);
         } else {
             inner.sequence = handle.before;
         }

@@ -68,13 +68,13 @@ impl Exchange {
     }
 
     /// Connect first (WS-5, WS-6), then messages, then the end. A denial delivers none (WS-40).
-    pub(super) fn receive_websocket(inner: &mut Inner) -> Option<ReceiveEvent> {
+    pub(super) fn receive_websocket(&self, inner: &mut Inner) -> Option<ReceiveEvent> {
         if !std::mem::replace(&mut inner.final_delivered, true) {
             return Some(ReceiveEvent::WsConnect);
         }
         if let Some(channel) = &mut inner.websocket {
             let event = channel.take();
-            Self::wake_connection(inner);
+            self.wake_connection(inner);
             return event;
         }
         let never_open = match inner.sequence {

@@ -1,7 +1,8 @@
-//! Request bodies: counts bytes, undoes chunked coding (HTTP-1), tolerates and discards trailers (HTTP-8).
+//! Bodies: counts bytes, undoes chunked coding (HTTP-1), tolerates trailers. Those of requests are thrown away (HTTP-8).
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use crate::header::HeaderList;
 use crate::refusal::Refusal;
 use crate::scope::BodyFraming;
 
@@ -12,12 +13,13 @@ const MAX_TRAILERS: usize = 8192;
 /// Largest fragment given to the application at once.
 const MAX_FRAGMENT: usize = 65536;
 
-/// Incremental decoder of one request body.
+/// Incremental decoder of one body.
 #[derive(Debug)]
 pub struct BodyDecoder {
     state: State,
     received: u64,
     limit: u64,
+    trailers: Option<HeaderList>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +55,24 @@ impl BodyDecoder {
             BodyFraming::Length(length) => State::Length(length),
             BodyFraming::Chunked => State::ChunkSize,
         };
-        Self { state, received: 0, limit }
+        Self { state, received: 0, limit, trailers: None }
+    }
+
+    /// The same, which keeps the trailers of a chunked body.
+    #[must_use]
+    pub(crate) fn keeping_trailers(self) -> Self {
+        let trailers = (self.state == State::ChunkSize).then(HeaderList::new);
+        Self { trailers, ..self }
+    }
+
+    /// The trailers of a chunked body that has ended, where they were kept.
+    pub(crate) fn take_trailers(&mut self) -> Option<HeaderList> {
+        self.trailers.take()
+    }
+
+    /// Whether there may be trailers.
+    pub(crate) fn keeps_trailers(&self) -> bool {
+        self.trailers.is_some()
     }
 
     /// Whether the body has ended.
@@ -108,7 +127,10 @@ impl BodyDecoder {
                         self.state = State::Done;
                         return Ok(Decoded::Data { bytes: Bytes::new(), last: true });
                     }
-                    check_trailer(&line)?;
+                    let (name, value) = trailer(&line)?;
+                    if let Some(trailers) = &mut self.trailers {
+                        trailers.push(name, value.trim_ascii());
+                    }
                     self.state = State::Trailers { seen: (seen + line.len() + 2).min(MAX_TRAILERS) };
                 }
             }
@@ -199,11 +221,12 @@ fn quoted_length(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// Trailer fields are thrown away, but a malformed one still means that we and a proxy disagree about the bytes.
-fn check_trailer(line: &[u8]) -> Result<(), Refusal> {
+/// Even one that is thrown away must be well-formed: otherwise we and a proxy disagree about the bytes.
+fn trailer(line: &[u8]) -> Result<(&[u8], &[u8]), Refusal> {
     let colon = memchr::memchr(b':', line).ok_or(Refusal::BAD_REQUEST)?;
-    let value_ok = line[colon + 1..].iter().all(|&byte| byte == b'\t' || byte >= 0x20 && byte != 0x7f);
-    if crate::header::is_token(&line[..colon]) && value_ok { Ok(()) } else { Err(Refusal::BAD_REQUEST) }
+    let (name, value) = (&line[..colon], &line[colon + 1..]);
+    let value_ok = value.iter().all(|&byte| byte == b'\t' || byte >= 0x20 && byte != 0x7f);
+    if crate::header::is_token(name) && value_ok { Ok((name, value)) } else { Err(Refusal::BAD_REQUEST) }
 }
 
 #[cfg(test)]

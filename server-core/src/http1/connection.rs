@@ -43,12 +43,7 @@ pub(crate) async fn serve<T: Transport>(io: T, peer: Rc<Peer>, worker: Rc<Worker
 }
 
 /// Answers the one request that a worker hands over on a stream of its own. What of it was received comes along.
-pub(crate) async fn serve_handed_over<T: Transport>(
-    io: T,
-    received: BytesMut,
-    origin: Origin,
-    worker: Rc<Worker>,
-) {
+pub(crate) async fn serve_handed_over<T: Transport>(io: T, received: BytesMut, origin: Origin, worker: Rc<Worker>) {
     let client_version = origin.version();
     let mut connection = Connection::new(io, Rc::new(Peer::from(origin)), &worker);
     connection.buffer = received;

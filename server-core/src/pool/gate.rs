@@ -20,6 +20,7 @@ use super::ticket::{Origin, Ticket};
 use crate::event::{Content, ReceiveEvent, SendEvent};
 use crate::exchange::{CallEnd, Exchange};
 use crate::header::HeaderList;
+use crate::scope::{ScopeKind, Version};
 
 /// How often a request that waits is asked whether a process has taken it. Most are answered before the first time.
 const LOOK: Duration = Duration::from_millis(50);
@@ -207,7 +208,10 @@ impl Gate {
             self.receive(exchange, lane, &mut buffer).await?;
         };
         let headers = std::mem::take(&mut head.headers);
-        let start = SendEvent::ResponseStart { status: head.status, headers, trailers: false };
+        // TRLR-1: whether the application has promised any is not on the stream; none are sent where none come.
+        let bears_them = exchange.head().kind == ScopeKind::Http && exchange.head().version != Version::Http10;
+        let trailers = bears_them && head.body.keeps_trailers();
+        let start = SendEvent::ResponseStart { status: head.status, headers, trailers };
         self.deliver(exchange, start).await?;
         loop {
             match read_body(&mut head.body, &mut buffer).map_err(Failure::Broken)? {
@@ -215,11 +219,15 @@ impl Gate {
                     let event = SendEvent::ResponseBody { content: Content::Inline(&bytes), more };
                     self.deliver(exchange, event).await?;
                     if !more {
-                        return Ok(());
+                        break;
                     }
                 }
                 None => self.receive(exchange, lane, &mut buffer).await?,
             }
+        }
+        match head.body.take_trailers() {
+            Some(headers) if trailers => self.deliver(exchange, SendEvent::ResponseTrailers { headers }).await,
+            _ => Ok(()),
         }
     }
 

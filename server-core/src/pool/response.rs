@@ -53,7 +53,7 @@ pub(super) fn read_head(buffer: &mut BytesMut, answers_head: bool) -> Result<Opt
         if answers_head || matches!(status, 204 | 304) {
             framing = BodyFraming::Length(0);
         }
-        return Ok(Some(Head { status, headers, body: BodyDecoder::new(framing, 0) }));
+        return Ok(Some(Head { status, headers, body: BodyDecoder::new(framing, 0).keeping_trailers() }));
     }
 }
 
