@@ -17,6 +17,9 @@ pub struct Config {
     pub max_header_size: usize,
     /// Most header fields in one request. Crossed: 431. `max_header_count`, default 100.
     pub max_header_count: usize,
+    /// Whether an HTTP/1.1 request needs a Host field (RFC 9112 §3.2). Always, except between our own processes: they pass
+    /// HTTP/1.0 requests on in HTTP/1.1. No option.
+    pub needs_host: bool,
     /// Largest request body; 0 is unlimited. Crossed: 413 and, once the application runs, `body_too_large`.
     /// `max_body_size`, default 10,000,000.
     pub max_body_size: u64,
@@ -87,6 +90,7 @@ impl Default for Config {
             max_request_line: 8192,
             max_header_size: 8192,
             max_header_count: 100,
+            needs_host: true,
             max_body_size: 10_000_000,
             max_connections: 1000,
             idle_timeout: Some(Duration::from_secs(60)),

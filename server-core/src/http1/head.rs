@@ -114,7 +114,7 @@ fn tokenise<'b>(
     }
     let version = if minor == 0 { Version::Http10 } else { Version::Http11 };
     let target = Target::parse(method, target.as_bytes(), offset(target.as_bytes()))?;
-    check_host(&headers, version)?;
+    check_host(&headers, config.needs_host && version == Version::Http11)?;
     let framing = body_framing(&headers, version)?;
     if let BodyFraming::Length(length) = framing
         && config.max_body_size > 0
@@ -227,11 +227,11 @@ impl Target {
 }
 
 /// RFC 9112 §3.2: exactly one valid Host on 1.1; at most one on 1.0.
-fn check_host(headers: &HeaderList, version: Version) -> Result<(), Refusal> {
+fn check_host(headers: &HeaderList, is_needed: bool) -> Result<(), Refusal> {
     let mut hosts = headers.values(b"host");
-    match (hosts.next(), hosts.next(), version) {
-        (None, _, Version::Http10) => Ok(()),
-        (Some(host), None, _) if is_authority(host) => Ok(()),
+    match (hosts.next(), hosts.next()) {
+        (None, _) if !is_needed => Ok(()),
+        (Some(host), None) if is_authority(host) => Ok(()),
         _ => Err(Refusal::BAD_REQUEST),
     }
 }

@@ -15,7 +15,8 @@ const CONNECTION_FIELDS: [&[u8]; 8] = [
     b"expect",
 ];
 
-/// Appends the head. Field order, repeats and values stay as they were received.
+/// Appends the head. Field order, repeats and values stay as they were received; an HTTP/1.0 request without a Host field gets
+/// none.
 pub(super) fn write_head(head: &RequestHead, out: &mut Vec<u8>) {
     out.extend_from_slice(head.method());
     out.push(b' ');
@@ -25,14 +26,8 @@ pub(super) fn write_head(head: &RequestHead, out: &mut Vec<u8>) {
         out.extend_from_slice(head.query_string());
     }
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    let mut has_host = false;
     for (name, value) in head.headers().iter().filter(|(name, _)| !CONNECTION_FIELDS.contains(name)) {
-        has_host |= name == b"host";
         write_field(out, name, value);
-    }
-    if !has_host {
-        // An HTTP/1.0 request need not have one, an HTTP/1.1 request must: empty is what RFC 9112 §3.2 has for that.
-        write_field(out, b"host", b"");
     }
     match head.framing {
         BodyFraming::Length(0) => {}

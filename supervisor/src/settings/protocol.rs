@@ -21,6 +21,7 @@ impl Settings {
             max_tls_handshakes,
             max_header_size: http.max_header_size,
             max_header_count: http.max_header_count,
+            needs_host: true,
             max_body_size: http.max_body_size,
             max_connections: http.max_connections,
             idle_timeout: optional(http.timeout),
@@ -70,10 +71,11 @@ impl Settings {
     pub fn pool_config(&self) -> Config {
         let http = self.http_config();
         Config {
-            // Cookies were joined and a Host may have been added, so a head can have grown.
+            // Cookies were joined, so a head can have grown.
             max_request_line: http.max_request_line * 2,
             max_header_size: http.max_header_size * 2 + 1024,
             max_header_count: http.max_header_count + 8,
+            needs_host: false,
             max_body_size: 0,
             idle_timeout: None,
             header_timeout: None,
