@@ -222,7 +222,12 @@ impl Target {
         let question = memchr::memchr(b'?', rest).unwrap_or(rest.len());
         let start = at.start + path_start;
         let query_start = (start + question + 1).min(at.end);
-        Ok(Self { path: start..start + question, query: query_start..at.end, authority })
+        let path = match (question, scheme_length) {
+            // RFC 9110 §4.2.3: an empty path is `/`. There is one at the end of the scheme.
+            (0, Some(length)) => at.start + length - 1..at.start + length,
+            _ => start..start + question,
+        };
+        Ok(Self { path, query: query_start..at.end, authority })
     }
 }
 
@@ -398,6 +403,8 @@ mod tests {
         assert_eq!(absolute.raw_path(), b"/p");
         assert_eq!(absolute.query_string(), b"q");
         assert_eq!(absolute.headers().get(b"host"), Some(&b"h:80"[..]));
+        let without_path = head("GET https://h?q HTTP/1.1\r\nHost: other\r\n\r\n");
+        assert_eq!((without_path.raw_path(), without_path.query_string()), (&b"/"[..], &b"q"[..]));
         assert_eq!(head("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").raw_path(), b"*");
     }
 
