@@ -109,7 +109,8 @@ pub(crate) fn run_callback(what: &str, code: &Scalar, arguments: &[&Scalar]) -> 
     report(what, code.call(arguments))
 }
 
-fn report(what: &str, outcome: Outcome) -> Result<(), Exited> {
+/// Tells the log of an exception in code that nobody waits for.
+pub(crate) fn report(what: &str, outcome: Outcome) -> Result<(), Exited> {
     match outcome {
         Outcome::Returned(_) => Ok(()),
         Outcome::Died(error) => {

@@ -95,6 +95,10 @@ pub(crate) struct Loop {
     spare: RefCell<Vec<Handles>>,
     /// Calls whose Future became ready inside some other Perl code.
     ready: RefCell<Vec<usize>>,
+    /// Sends to clients that have gone, in this turn.
+    dropped: Cell<u32>,
+    /// Those of them that are done in the next turn.
+    dropped_sends: RefCell<Vec<Scalar>>,
     /// New exchanges put off because the loop was nested too deeply.
     put_off: RefCell<VecDeque<Rc<Exchange>>>,
     pub(crate) lifespan: LifespanCall,
@@ -164,6 +168,8 @@ impl Loop {
             calls: RefCell::new(previous.map(|previous| previous.calls.take()).unwrap_or_default()),
             spare: RefCell::new(previous.map(|previous| previous.spare.take()).unwrap_or_default()),
             ready: RefCell::default(),
+            dropped: Cell::new(0),
+            dropped_sends: RefCell::default(),
             put_off: RefCell::default(),
             lifespan: LifespanCall::new(),
             depth: Cell::new(0),
@@ -298,6 +304,7 @@ impl Loop {
                 self.start(exchange)?;
             }
         }
+        self.settle_dropped_sends()?;
         self.run_job()?;
         self.run_reactor()?;
         loop {

@@ -445,6 +445,42 @@ fn send_8_send_9_resp_3_sends_after_a_disconnect_are_silent() {
 }
 
 #[test]
+fn send_8_code_that_sends_without_end_to_nobody_starves_nobody() {
+    let lab = Lab::new(
+        r#"route '/http' => async sub ($scope, $receive, $send) {
+            await start($send, 200);
+            while (1) { await $send->({ type => 'http.response.body', body => 'x' x 1000, more => 1 }) }
+        };
+        route '/sse' => async sub ($scope, $receive, $send) {
+            await $send->({ type => 'sse.start' });
+            while (1) { await $send->({ type => 'sse.send', data => 'x' }) }
+        };
+        route '/kept' => async sub ($scope, $receive, $send) {
+            our $kept = (async sub {
+                await start($send, 200);
+                while (1) { await $send->({ type => 'http.response.body', body => 'x' x 1000, more => 1 }) }
+            })->();
+            await Future->done;
+        };
+        route '/other' => async sub ($scope, $receive, $send) { 
+            await start($send, 200);
+            await $send->({ type => 'http.response.body', body => 'served' });
+        };"#,
+    );
+    for request in ["GET /http HTTP/1.1", "GET /sse HTTP/1.1\r\nAccept: text/event-stream", "GET /kept HTTP/1.1"] {
+        let mut raw = lab.connect();
+        raw.send(format!("{request}\r\nHost: x\r\n\r\n"));
+        raw.read_until_contains("HTTP/1.1 ");
+        raw.reset();
+        for _ in 0..3 {
+            let mut other = lab.connect();
+            other.send(get_and_close("/other"));
+            assert_eq!(other.response("GET").text(), "served", "{request}");
+        }
+    }
+}
+
+#[test]
 fn send_10_send_11_amb_10_resp_4_every_illegal_event_of_http_fails_and_changes_nothing() {
     let lab = Lab::new(
         r#"my $start = { type => 'http.response.start', status => 200 };

@@ -374,6 +374,43 @@ fn trlr_4_trailers_come_through_the_pool() {
 }
 
 #[test]
+fn the_pool_sees_the_fields_that_a_worker_sees() {
+    let text =
+        "sub { my ($env) = @_; my @names = grep { /^(HTTP_|CONTENT_|SERVER_PROTOCOL|REQUEST_METHOD)/ } sort keys %$env;
+        [200, [], [join ' ', map { \"$_=\" . ($env->{$_} // '-') } @names]] }";
+    let start = |pool: &str| {
+        let setup = Setup::new().file("app.psgi", text);
+        let path = setup.path("app.psgi");
+        setup.app(path).workers(1).args(["--http2", "--pool", pool]).start()
+    };
+    let (worker, pool) = (start("0"), start("1"));
+    await_that("the pool is there", || pool_processes(&pool).len() == 1);
+    for text in [
+        "GET /a HTTP/1.1\r\nHost: x\r\nConnection: close, te\r\nTE: trailers\r\nKeep-Alive: 5\r\n\r\n",
+        "GET /a HTTP/1.0\r\n\r\n",
+        "GET /a HTTP/1.0\r\nHost: x\r\n\r\n",
+        "POST /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        "POST /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
+        "POST /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+    ] {
+        let shown = |server| {
+            let answer = request(server, text);
+            answer.lines().last().expect("a body").to_owned()
+        };
+        assert_eq!(shown(&pool), shown(&worker), "{text}");
+    }
+    for body in [&["-d", "abc"][..], &["-T", "."], &[]] {
+        let shown = |server: &Server| {
+            let url = format!("http://localhost:{}/a", server.address().port());
+            let arguments = [&["--ipv4", "--http2-prior-knowledge", "-H", "host: x"], body, &[&*url]].concat();
+            curl(arguments).text().to_owned()
+        };
+        assert_eq!(shown(&pool), shown(&worker), "{body:?}");
+        assert!(shown(&pool).contains("SERVER_PROTOCOL=HTTP/2"), "{body:?}");
+    }
+}
+
+#[test]
 fn a_slow_client_occupies_no_pool_process() {
     let (server, slow, received) = beside_a_slow_client("8000000", 4_000_000);
     await_that("the pool process is free while the client reads", || get(&server, "/pid").status == 200);

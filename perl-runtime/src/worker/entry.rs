@@ -6,10 +6,13 @@ use pagi_server_core::event::{Content, SendEvent};
 use pagi_server_core::exchange::Sent;
 
 use super::{LIFESPAN, Loop};
-use crate::call::{Call, Exited, Method, Read, read_handle};
+use crate::call::{self, Call, Exited, Method, Read, read_handle};
 use crate::decode::{self, Decoded, HandleBody};
 use crate::perl::future;
 use crate::perl::value::{Outcome, Scalar, View};
+
+/// Sends to clients that have gone which are done at once, in one turn of the loop.
+const DROPPED_PER_TURN: u32 = 64;
 
 impl Loop {
     pub(super) fn call(&self, token: usize) -> Option<Rc<Call>> {
@@ -30,9 +33,9 @@ impl Loop {
         if token == LIFESPAN {
             return self.lifespan.send(event);
         }
-        let Some(call) = self.call(token) else { return future::done(None) };
+        let Some(call) = self.call(token) else { return self.dropped_send() };
         if call.exchange.is_gone() {
-            return future::done(None);
+            return self.dropped_send();
         }
         let mut buffer = Vec::new();
         let sent = decode::decode(event, &call.exchange, &mut buffer).and_then(|decoded| match decoded {
@@ -46,6 +49,28 @@ impl Loop {
             call.exchange.notify();
         }
         sent.unwrap_or_else(|message| future::failed(&message))
+    }
+
+    /// SEND-8: nothing happens, successfully. But code that ignores the end of its client and sends on without end must not keep
+    /// everybody else from their turn, as it must not by receiving (AMB-3).
+    fn dropped_send(&self) -> Scalar {
+        let dropped = self.dropped.get() + 1;
+        self.dropped.set(dropped);
+        if dropped < DROPPED_PER_TURN {
+            return future::done(None);
+        }
+        let future = future::pending();
+        self.dropped_sends.borrow_mut().push(future.view().copy());
+        future
+    }
+
+    /// Settles those that had to wait for a turn.
+    pub(super) fn settle_dropped_sends(&self) -> Result<(), Exited> {
+        self.dropped.set(0);
+        for future in self.dropped_sends.take() {
+            call::report("send continuation", future::settle(&future, None))?;
+        }
+        Ok(())
     }
 
     /// A body from a Perl file handle: the first block is read before the response changes, so that a bad handle can be

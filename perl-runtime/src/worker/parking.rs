@@ -19,7 +19,7 @@ impl Loop {
     pub(super) fn park(&'static self, wait: Duration) {
         let reactor = native::reactor();
         self.watch_perl_descriptors();
-        let wait = if reactor.is_due() || !self.ready.borrow().is_empty() { Duration::ZERO } else { wait };
+        let wait = if reactor.is_due() || self.has_more_to_do() { Duration::ZERO } else { wait };
         let latest = Instant::now().checked_add(wait);
         let deadline = match (latest, reactor.next_deadline()) {
             (Some(latest), Some(timer)) => Some(latest.min(timer)),
@@ -44,11 +44,16 @@ impl Loop {
         self.core.wakes.put_off(outer);
     }
 
+    /// Whether the last turn has left something for the next one.
+    fn has_more_to_do(&self) -> bool {
+        !self.ready.borrow().is_empty() || !self.dropped_sends.borrow().is_empty()
+    }
+
     /// The same in another loop: what the runtime has to do at once, then a wait there, then what came of it.
     pub(super) fn park_in(&'static self, foreign: &Foreign, wait: Duration) -> Result<(), Exited> {
         self.watch_perl_descriptors();
         let reactor = native::reactor();
-        let is_due = self.poll_runtime() || reactor.is_due() || !self.ready.borrow().is_empty();
+        let is_due = self.poll_runtime() || reactor.is_due() || self.has_more_to_do();
         let until = match (Instant::now().checked_add(wait), reactor.next_deadline()) {
             _ if is_due => None,
             (Some(latest), Some(timer)) => Some(latest.min(timer)),

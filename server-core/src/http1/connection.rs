@@ -136,9 +136,9 @@ impl<'w, T: Transport> Connection<'w, T> {
         loop {
             match self.next_request().await {
                 Next::Request(head) => match self.exchange(*head).await {
+                    // A stream between our own processes has one request, and loses nothing when it is closed.
+                    After::NextRequest | After::Close if self.handed_over.is_some() => return,
                     After::NextRequest => {}
-                    // A stream between our own processes loses nothing when it is closed.
-                    After::Close if self.handed_over.is_some() => return,
                     After::Close => return self.linger().await,
                     // What was refused has been answered.
                     After::Cut | After::Upgrade | After::Refuse(_) => return,
@@ -235,7 +235,12 @@ impl<'w, T: Transport> Connection<'w, T> {
     async fn exchange(&mut self, mut head: RequestHead) -> After {
         let framing = head.framing;
         let waits_for_continue = head.expects_continue;
-        head.client_version = self.handed_over.unwrap_or(head.version);
+        if let Some(client_version) = self.handed_over {
+            head.client_version = client_version;
+            if client_version == Version::Http2 {
+                head.headers.remove(b"transfer-encoding");
+            }
+        }
         let now = self.worker.now();
         let peer = self.worker.admit(&self.peer, &mut head);
         let exchange = Exchange::new(head, peer, Rc::clone(&self.worker), now);
@@ -258,7 +263,7 @@ impl<'w, T: Transport> Connection<'w, T> {
         account::finished(&exchange, refused);
         self.last.0 = Rc::downgrade(&exchange);
         match after {
-            After::NextRequest if body.is_done() => After::NextRequest,
+            After::NextRequest if body.is_done() || self.handed_over.is_some() => After::NextRequest,
             // A client that was never told to continue may or may not send its body: nobody can tell (HTTP-6).
             After::NextRequest if waits_for_continue => After::Close,
             After::NextRequest => self.discard_body(&mut body).await,

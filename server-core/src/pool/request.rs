@@ -3,20 +3,8 @@
 use crate::exchange::Exchange;
 use crate::scope::{BodyFraming, RequestHead};
 
-/// Fields about the client's connection, not about the request.
-const CONNECTION_FIELDS: [&[u8]; 8] = [
-    b"connection",
-    b"keep-alive",
-    b"proxy-connection",
-    b"te",
-    b"transfer-encoding",
-    b"content-length",
-    b"upgrade",
-    b"expect",
-];
-
-/// Appends the head. Field order, repeats and values stay as they were received; an HTTP/1.0 request without a Host field gets
-/// none.
+/// Appends the head. All fields stay as they were received, those about the client's connection included: an application sees
+/// the same in a pool process as in a worker.
 pub(super) fn write_head(head: &RequestHead, out: &mut Vec<u8>) {
     out.extend_from_slice(head.method());
     out.push(b' ');
@@ -26,15 +14,16 @@ pub(super) fn write_head(head: &RequestHead, out: &mut Vec<u8>) {
         out.extend_from_slice(head.query_string());
     }
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    for (name, value) in head.headers().iter().filter(|(name, _)| !CONNECTION_FIELDS.contains(name)) {
+    let mut says_chunked = false;
+    for (name, value) in head.headers().iter() {
+        says_chunked |= name == b"transfer-encoding";
         write_field(out, name, value);
     }
-    match head.framing {
-        BodyFraming::Length(0) => {}
-        BodyFraming::Length(length) => write_field(out, b"content-length", length.to_string().as_bytes()),
-        BodyFraming::Chunked => write_field(out, b"transfer-encoding", b"chunked"),
+    if head.framing == BodyFraming::Chunked && !says_chunked {
+        // HTTP/2 has frames: this field is taken out again before the application sees it.
+        write_field(out, b"transfer-encoding", b"chunked");
     }
-    out.extend_from_slice(b"connection: close\r\n\r\n");
+    out.extend_from_slice(b"\r\n");
 }
 
 fn write_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
