@@ -11,7 +11,7 @@ use pagi_perl_runtime::{Application, Interpreter, Warm};
 use crate::bundle::Inheritance;
 use crate::messages::{FromMold, Order, ToMold, fitting};
 use crate::process::fork::{Side, fork_into};
-use crate::process::{environment, title};
+use crate::process::{descriptors, environment, title};
 use crate::settings::Settings;
 use crate::worker::{self, Post};
 use crate::{channel, daemon, exit, library, log, signals, sources};
@@ -123,6 +123,7 @@ fn load_and(settings: &Settings, and: impl FnOnce(&mut Interpreter)) -> Result<(
     let mut interpreter = Interpreter::start(&library)?;
     let application = interpreter.load(&settings.app_spec());
     and(&mut interpreter);
+    descriptors::occupy_standard().map_err(|error| format!("Cannot open /dev/null: {error}"))?;
     let application = application?;
     if settings.service.daemonize {
         // A service in the background must not keep a file system busy.

@@ -42,6 +42,28 @@ fn a_single_process_leaves_standard_error_alone() {
     await_that("the line", || server.log().lines().any(|line| line == "warned"));
 }
 
+/// What takes the number of a closed handle would be written to by everybody who complains.
+#[test]
+fn an_application_may_close_its_standard_handles() {
+    let text = format!("close STDIN; close STDOUT; close STDERR;\n{}", app::handler("await answer($send, $$);"));
+    for workers in [0, 2] {
+        let setup = Setup::perl(&text).workers(workers).args(["--log", "server.log", "--port", "0"]);
+        let mut server = setup.launch();
+        await_that("the banner", || server.output("server.log").contains("listening on"));
+        let log = server.output("server.log");
+        let url = log.split_whitespace().find(|word| word.starts_with("http://")).expect("the banner has the address");
+        for _ in 0..3 {
+            let process = curl([url]).text().to_owned();
+            for number in 0..=2 {
+                let open = std::fs::read_link(format!("/proc/{process}/fd/{number}")).expect("it is open");
+                let name = open.to_string_lossy();
+                assert!(name == "/dev/null" || number == 2 && name.starts_with("pipe:"), "{number}: {name}");
+            }
+        }
+        assert!(server.stop().success(), "{workers}: {}", server.output("server.log"));
+    }
+}
+
 #[test]
 fn the_last_words_of_a_process_are_logged() {
     let text = app::perl(

@@ -1,11 +1,12 @@
 //! Descriptors that come from another process: by number over `exec`, or attached to a message.
 
 use std::io::{self, IoSliceMut};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
 use nix::cmsg_space;
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::sys::stat::Mode;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -23,6 +24,22 @@ pub fn adopt(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: the number is open, and it was put into our start-up bundle by the parent for exactly one owner:
     // nothing else in this process knows it.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Gives the numbers of standard input, output and error to the null device where nothing is open under them. An application
+/// may close its handles, and the next socket would become what everybody writes their complaints to.
+///
+/// # Errors
+/// When there is no null device.
+pub fn occupy_standard() -> io::Result<()> {
+    loop {
+        let null = open("/dev/null", OFlag::O_RDWR, Mode::empty())?;
+        // The lowest free number.
+        if null.as_raw_fd() > 2 {
+            return Ok(());
+        }
+        let _stays_open = null.into_raw_fd();
+    }
 }
 
 /// Copies a descriptor. The copy stays open when this process starts another program, so it should not live longer than
