@@ -1,5 +1,6 @@
 //! The pool: whole blocking requests in processes of their own.
 
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::thread;
@@ -408,6 +409,26 @@ fn the_pool_sees_the_fields_that_a_worker_sees() {
         assert_eq!(shown(&pool), shown(&worker), "{body:?}");
         assert!(shown(&pool).contains("SERVER_PROTOCOL=HTTP/2"), "{body:?}");
     }
+}
+
+#[test]
+fn a_process_that_ends_itself_loses_no_request() {
+    let text = "sub { $_[0]{'psgix.harakiri.commit'} = 1; [200, [], [$$]] }";
+    let setup = Setup::new().file("app.psgi", text);
+    let path = setup.path("app.psgi");
+    let server = start(setup.app(path).workers(1), 1);
+    let address = server.address();
+    let clients: Vec<_> =
+        (0..4).map(|_| thread::spawn(move || (0..8).map(|_| load::get(address, "/")).collect::<Vec<_>>())).collect();
+    let answers: Vec<_> = clients.into_iter().flat_map(|client| client.join().expect("it ends")).collect();
+    let mut processes = HashSet::new();
+    for answer in answers {
+        let answer = answer.expect("it is answered");
+        assert_eq!(answer.status, 200, "{}", server.log());
+        processes.insert(answer.text().to_owned());
+    }
+    assert!(processes.len() >= 8, "{processes:?}");
+    assert!(!server.log().contains("force-closing"), "{}", server.log());
 }
 
 #[test]

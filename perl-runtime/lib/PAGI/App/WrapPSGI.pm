@@ -95,8 +95,10 @@ sub _empty {
     return $empty = _in_memory(\'');
 }
 
-# A pool process that is asked to stop finishes what it has begun and is replaced.
-sub _replace_process { kill TERM => $$; return }
+# A pool process that is asked to stop finishes what it has begun and is replaced. It may take another request before it stops,
+# which a second signal would cut off.
+my $is_to_stop;
+sub _replace_process { kill TERM => $$ if !$is_to_stop++; return }
 
 # What the PSGI extensions promise for the time after the response.
 sub _clean_up {
