@@ -95,7 +95,7 @@ pub(crate) struct Loop {
     spare: RefCell<Vec<Handles>>,
     /// Calls whose Future became ready inside some other Perl code.
     ready: RefCell<Vec<usize>>,
-    /// Sends to clients that have gone, in this turn.
+    /// Sends of which nothing left, in this turn.
     dropped: Cell<u32>,
     /// Those of them that are done in the next turn.
     dropped_sends: RefCell<Vec<Scalar>>,

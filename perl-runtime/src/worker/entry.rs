@@ -11,7 +11,7 @@ use crate::decode::{self, Decoded, HandleBody};
 use crate::perl::future;
 use crate::perl::value::{Outcome, Scalar, View};
 
-/// Sends to clients that have gone which are done at once, in one turn of the loop.
+/// Sends of which nothing leaves that are done at once, in one turn of the loop.
 const DROPPED_PER_TURN: u32 = 64;
 
 impl Loop {
@@ -40,6 +40,8 @@ impl Loop {
         let mut buffer = Vec::new();
         let sent = decode::decode(event, &call.exchange, &mut buffer).and_then(|decoded| match decoded {
             Decoded::Event(event) => call.exchange.send(event).map(|sent| match sent {
+                // HEAD: taken and thrown away, so a client is never behind.
+                Sent::Done if call.exchange.discards_body() => self.dropped_send(),
                 Sent::Done => future::done(None),
                 Sent::Behind => call.hold_send(),
             }),
@@ -51,8 +53,8 @@ impl Loop {
         sent.unwrap_or_else(|message| future::failed(&message))
     }
 
-    /// SEND-8: nothing happens, successfully. But code that ignores the end of its client and sends on without end must not keep
-    /// everybody else from their turn, as it must not by receiving (AMB-3).
+    /// SEND-8, HEAD-6: nothing leaves, successfully. But code that sends on without end must not keep everybody else from their
+    /// turn, as it must not by receiving (AMB-3).
     fn dropped_send(&self) -> Scalar {
         let dropped = self.dropped.get() + 1;
         self.dropped.set(dropped);

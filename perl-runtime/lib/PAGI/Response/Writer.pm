@@ -5,10 +5,7 @@ use warnings;
 
 use Future;
 use Future::AsyncAwait;
-use PAGI::Utils::Turn qw(next_turn);
 use Scalar::Util qw(blessed);
-
-my $TURN = 16;    # writes
 
 sub new {
     my ($class, $send) = @_;
@@ -27,9 +24,7 @@ sub write {
     };
     return Future->fail($@) unless $future;
     $self->{bytes} += length $chunk;
-    # One that only writes would never hear that its client has gone, and nobody else would be served.
-    return $future if ++$self->{writes} % $TURN || !$future->is_done;
-    return next_turn();
+    return $future;
 }
 
 sub on_close {

@@ -6,13 +6,10 @@ use warnings;
 use Carp qw(croak);
 use Future;
 use Future::AsyncAwait;
-use PAGI::Utils::Turn qw(next_turn);
 
 our @CARP_NOT = qw(PAGI::Simple::Context::Response);
 
 my %OPTION = map { $_ => 1 } qw(chunk_size delay);
-
-my $TURN = 16;    # writes
 
 sub new {
     my ($class, $emit) = @_;
@@ -30,8 +27,6 @@ sub write {
     return Future->done($self) unless length $data;
     $self->{bytes} += length $data;
     my $sent = $self->{emit}->($data, 1);
-    # See PAGI::Response::Writer.
-    $sent = next_turn() if !(++$self->{writes} % $TURN) && $sent->is_done;
     return $sent->is_done ? Future->done($self) : $sent->then(sub { Future->done($self) });
 }
 

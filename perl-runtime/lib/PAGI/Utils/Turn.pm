@@ -8,8 +8,8 @@ use Future;
 
 our @EXPORT_OK = qw(next_turn);
 
-# A loop that only sends has to let go of the process now and then: sends wait for nobody once the client has gone (SEND-8), and the
-# news of that comes with another turn.
+# The server has sends that reach nobody wait for a turn now and then (SEND-8). This is for code that does not even send once it
+# knows that its client has gone.
 sub next_turn {
     return Future->done unless defined &PAGI::Native::later;
     my $future = PAGI::Native::Future->new;

@@ -9,10 +9,7 @@ use Mojo::File ();
 use Mojo::IOLoop ();
 use PAGI::App::Mojolicious::Content;
 use PAGI::App::Mojolicious::Request qw(body_part prepare request_head);
-use PAGI::Utils::Turn qw(next_turn);
 use Scalar::Util qw(weaken);
-
-my $TURN = 16;    # pieces of a body
 
 sub new {
     my ($class, %args) = @_;
@@ -127,7 +124,7 @@ async sub respond {
         $res->finish;
         return;
     }
-    my ($offset, $count) = (0, 0);
+    my $offset = 0;
     while (!$self->{gone}) {
         my $chunk = $res->get_body_chunk($offset);
         if (!defined $chunk) {
@@ -137,7 +134,6 @@ async sub respond {
         last unless length $chunk;
         $offset += length $chunk;
         await $send->({ type => "$family.body", body => $chunk, more => 1 });
-        await next_turn() unless ++$count % $TURN;
     }
     await $send->({ type => "$family.body", body => '', more => 0 }) unless $self->{gone};
     return;

@@ -10,9 +10,6 @@ use Future::AsyncAwait;
 use Mojo::WebSocket qw(WS_BINARY WS_CLOSE WS_CONTINUATION WS_TEXT server_handshake);
 use PAGI::App::Mojolicious::Request qw(request_head);
 use PAGI::App::Mojolicious::Socket;
-use PAGI::Utils::Turn qw(next_turn);
-
-my $TURN = 16;    # messages
 
 # Headers of the handshake that the server writes itself.
 my %OF_THE_SERVER = map { $_ => 1 } qw(sec-websocket-accept sec-websocket-protocol sec-websocket-extensions content-length);
@@ -73,7 +70,7 @@ async sub _refuse {
 async sub _write_frames {
     my ($self, $ws) = @_;
     my $send = $self->{send};
-    my ($partial, $kind, $count);
+    my ($partial, $kind);
     while (!$self->{gone}) {
         my $frame = shift @{ $ws->frames };
         if (!$frame) {
@@ -94,7 +91,6 @@ async sub _write_frames {
         my $event = { type => 'websocket.send', $kind == WS_TEXT ? (text => Encode::decode('UTF-8', $partial)) : (bytes => $partial) };
         undef $partial;
         await $send->($event);
-        await next_turn() unless ++$count % $TURN;
     }
     return;
 }

@@ -6,13 +6,10 @@ use warnings;
 use Exporter qw(import);
 use Future;
 use Future::AsyncAwait;
-use PAGI::Utils::Turn qw(next_turn);
 use PAGI::App::WrapPSGI::Body;
 use PAGI::App::WrapPSGI::Responder;
 
 our @EXPORT_OK = qw(send_response send_complete start_event);
-
-my $TURN = 16;    # chunks
 
 our $WIDE = 'A PSGI body is bytes, and this one has characters above 0xFF: encode it, for example with Encode::encode_utf8';
 
@@ -59,11 +56,9 @@ async sub _stream {
         }
         else {
             # Every chunk is read before the send is waited for: nothing local may live across an await.
-            my $count = 0;
             while (defined(my $chunk = $body->next_chunk)) {
                 await $send->({ type => 'http.response.body', body => $chunk, more => 1 });
                 last if $client && !$client->is_connected;
-                await next_turn() unless ++$count % $TURN;
             }
             await $send->({ type => 'http.response.body', body => '', more => 0 });
         }
